@@ -1,0 +1,262 @@
+"""Sizes of transformers: a frozen, self-checking record, and presets of real models.
+
+A preset's ``base_parameters`` is the number of distinct parameters of the language model as ``transformers`` builds it,
+a tied output head counted once: ``GPT2LMHeadModel``, ``T5ForConditionalGeneration``, ``LlamaForCausalLM``,
+``MistralForCausalLM``, ``OPTForCausalLM``, ``Qwen2ForCausalLM``; for BERT and DistilBERT the bare encoder,
+``BertModel`` (with its pooler) and ``DistilBertModel``. The tests build each on the meta device and compare.
+``transformers`` 5 ties the head of every T5; T5 v1.1 itself has an untied head, ``32,128 * d_model`` parameters more.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The sizes of one transformer that decide how many parameters an adapter has.
+
+    Parameters
+    ----------
+    name : str
+        What to call the model in tables and messages.
+    d_model : int
+        Width of the hidden states.
+    d_ff : int
+        Width of the feed-forward network's hidden units.
+    num_layers : int
+        Blocks of the only stack, or of the encoder when there is a decoder beside it.
+    num_heads : int
+        Query heads.
+    num_kv_heads : int, optional
+        Key and value heads; ``num_heads`` when left out. Fewer is grouped-query attention.
+    d_head : int, optional
+        Width of one head; ``d_model // num_heads`` when left out.
+    num_decoder_layers : int
+        Decoder blocks of an encoder-decoder, each with self-attention *and* cross-attention. 0 for a single stack.
+    gated_ffn : bool
+        Whether the feed-forward network has a third matrix, ``W_gate``.
+    base_parameters : int, optional
+        Parameters of the whole base model, for shares; None when unknown.
+    source : str
+        Where the sizes come from.
+
+    Raises
+    ------
+    TypeError
+        If a size is not a whole number.
+    ValueError
+        If a size is out of range, or heads do not divide what they must divide.
+
+    Examples
+    --------
+    >>> config = ModelConfig(name="toy", d_model=64, d_ff=256, num_layers=2, num_heads=8, num_kv_heads=2)
+    >>> config.d_head, config.d_attn, config.d_kv
+    (8, 64, 16)
+    """
+
+    name: str
+    d_model: int
+    d_ff: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int | None = None
+    d_head: int | None = None
+    num_decoder_layers: int = 0
+    gated_ffn: bool = False
+    base_parameters: int | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for field in ("d_model", "d_ff", "num_layers", "num_heads"):
+            self._check_size(field, least=1)
+        self._check_size("num_decoder_layers", least=0)
+        for field in ("num_kv_heads", "d_head", "base_parameters"):
+            if getattr(self, field) is not None:
+                self._check_size(field, least=1)
+        if not isinstance(self.gated_ffn, bool):
+            raise TypeError(f"gated_ffn of {self.name!r} must be True or False, got {self.gated_ffn!r}.")
+        self._fill_in()
+
+    def _check_size(self, field: str, least: int) -> None:
+        value = getattr(self, field)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{field} of {self.name!r} must be a whole number, got {value!r}; pass an int.")
+        if value < least:
+            raise ValueError(f"{field} of {self.name!r} must be at least {least}, got {value}.")
+
+    def _fill_in(self) -> None:
+        """Work out the sizes that were left out, and check that the heads divide what they must."""
+        if self.d_head is None:
+            if self.d_model % self.num_heads:
+                raise ValueError(
+                    f"d_model of {self.name!r} must be a multiple of num_heads, got {self.d_model} and "
+                    f"{self.num_heads}; change one of them, or pass d_head."
+                )
+            object.__setattr__(self, "d_head", self.d_model // self.num_heads)
+        if self.num_kv_heads is None:
+            object.__setattr__(self, "num_kv_heads", self.num_heads)
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(
+                f"num_heads of {self.name!r} must be a multiple of num_kv_heads, got {self.num_heads} and "
+                f"{self.num_kv_heads}; every key head serves the same number of query heads."
+            )
+
+    @property
+    def d_attn(self) -> int:
+        """Width of all query heads together: ``num_heads * d_head``, not always ``d_model``."""
+        return self.num_heads * self.d_head
+
+    @property
+    def d_kv(self) -> int:
+        """Width of all key heads together, and of all value heads: ``num_kv_heads * d_head``."""
+        return self.num_kv_heads * self.d_head
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of the whole model: encoder (or only stack) and decoder."""
+        return self.num_layers + self.num_decoder_layers
+
+    @property
+    def num_attentions(self) -> int:
+        """Attention layers of the whole model: a decoder block beside an encoder has two."""
+        return self.num_layers + 2 * self.num_decoder_layers
+
+
+def _gpt2(name: str, size: tuple[int, int, int], base_parameters: int) -> ModelConfig:
+    d_model, num_layers, num_heads = size
+    return ModelConfig(
+        name=name,
+        d_model=d_model,
+        d_ff=4 * d_model,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        base_parameters=base_parameters,
+        source="Radford et al. 2019, Table 2 (layers, d_model); heads from the released hparams.json",
+    )
+
+
+def _t0(name: str, d_model: int, d_ff: int, num_heads: int, base_parameters: int, t5: str) -> ModelConfig:
+    return ModelConfig(
+        name=name,
+        d_model=d_model,
+        d_ff=d_ff,
+        num_layers=24,
+        num_decoder_layers=24,
+        num_heads=num_heads,
+        d_head=64,
+        gated_ffn=True,
+        base_parameters=base_parameters,
+        source=f"Sanh et al. 2022 start from T5 v1.1 {t5} (LM-adapted); sizes from its released configuration",
+    )
+
+
+def _llama(name: str, size: tuple[int, int, int, int], base_parameters: int) -> ModelConfig:
+    d_model, d_ff, num_layers, num_heads = size
+    return ModelConfig(
+        name=name,
+        d_model=d_model,
+        d_ff=d_ff,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        gated_ffn=True,
+        base_parameters=base_parameters,
+        source="Touvron et al. 2023, Table 2; d_ff: 2/3 of 4 d_model (section 2.2), rounded up to a multiple of 256",
+    )
+
+
+def _presets() -> list[ModelConfig]:
+    encoder = {"d_model": 768, "d_ff": 3072, "num_heads": 12}
+    grouped = {"d_model": 4096, "d_ff": 14336, "num_layers": 32, "num_heads": 32, "num_kv_heads": 8, "gated_ffn": True}
+    return [
+        _gpt2("gpt2", (768, 12, 12), 124_439_808),
+        _gpt2("gpt2-medium", (1024, 24, 16), 354_823_168),
+        _gpt2("gpt2-large", (1280, 36, 20), 774_030_080),
+        _gpt2("gpt2-xl", (1600, 48, 25), 1_557_611_200),
+        _t0("t0-3b", 2048, 5120, 32, 2_783_959_040, "XL"),
+        _t0("t0-11b", 4096, 10240, 64, 11_003_736_064, "XXL"),
+        _llama("llama-7b", (4096, 11008, 32, 32), 6_738_415_616),
+        _llama("llama-13b", (5120, 13824, 40, 40), 13_015_864_320),
+        _llama("llama-30b", (6656, 17920, 60, 52), 32_528_943_616),
+        _llama("llama-65b", (8192, 22016, 80, 64), 65_285_660_672),
+        ModelConfig(
+            name="llama-3-8b", **grouped, base_parameters=8_030_261_248, source="Grattafiori et al. 2024, Table 3"
+        ),
+        ModelConfig(name="mistral-7b", **grouped, base_parameters=7_241_732_096, source="Jiang et al. 2023, Table 1"),
+        ModelConfig(
+            name="opt-13b",
+            d_model=5120,
+            d_ff=4 * 5120,
+            num_layers=40,
+            num_heads=40,
+            base_parameters=12_853_473_280,
+            source="Zhang et al. 2022, Table 1; d_ff is 4 d_model",
+        ),
+        ModelConfig(
+            name="qwen2-7b",
+            d_model=3584,
+            d_ff=18944,
+            num_layers=28,
+            num_heads=28,
+            num_kv_heads=4,
+            gated_ffn=True,
+            base_parameters=7_615_616_512,
+            source="Yang et al. 2024, Table 1",
+        ),
+        ModelConfig(
+            name="distilbert",
+            **encoder,
+            num_layers=6,
+            base_parameters=66_362_880,
+            source="Sanh et al. 2019, section 3: BERT-base with half the layers",
+        ),
+        ModelConfig(
+            name="bert-base",
+            **encoder,
+            num_layers=12,
+            base_parameters=109_482_240,
+            source="Devlin et al. 2019, section 3",
+        ),
+    ]
+
+
+#: Real models by name, in the order of their families.
+PRESETS: Mapping[str, ModelConfig] = MappingProxyType({config.name: config for config in _presets()})
+#: Other names of the same shapes. The T0 models are T5 v1.1 XL and XXL trained further.
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {"t5-v1.1-xl": "t0-3b", "t5-v1.1-xxl": "t0-11b", "llama-33b": "llama-30b", "distilbert-base": "distilbert"}
+)
+
+
+def get_preset(name: str) -> ModelConfig:
+    """Return the sizes of a real model.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``PRESETS`` or of ``ALIASES``.
+
+    Returns
+    -------
+    ModelConfig
+        The preset.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset; the message names the nearest one.
+
+    Examples
+    --------
+    >>> get_preset("llama-7b").d_ff
+    11008
+    """
+    key = ALIASES.get(name, name)
+    if key in PRESETS:
+        return PRESETS[key]
+    near = difflib.get_close_matches(str(name).lower(), [*PRESETS, *ALIASES], n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"unknown preset {name!r}; {hint}The presets are {', '.join(PRESETS)}.")
