@@ -1,0 +1,26 @@
+"""The book's interactive figures: live in the browser with or without a Python kernel."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_MODULES = {
+    "AttentionHead": "attention_head",
+    "EllipseLab": "ellipse_lab",
+    "MergeViewer": "merge_viewer",
+    "ParameterCalculator": "parameter_calculator",
+}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a widget class when it is first asked for."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no widget {name!r}; it has {', '.join(__all__)}.")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

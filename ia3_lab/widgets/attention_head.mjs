@@ -1,0 +1,217 @@
+const LOW = -2, HIGH = 3, STEP = 0.1;
+
+/** Rescale every row of x entry by entry: x @ diag(l). */
+export function rescale(x, l) {
+  return x.map((row) => row.map((value, i) => value * l[i]));
+}
+
+/** Positive numbers that sum to 1; the largest score is subtracted first, so that no exponential overflows. */
+export function softmax(scores) {
+  const top = Math.max(...scores), powers = scores.map((score) => Math.exp(score - top));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
+
+/** out = softmax(q @ k.T / sqrt(d_head)) @ v, for one head. */
+export function attention(q, k, v) {
+  const root = Math.sqrt(q[0].length);
+  const weights = q.map((query) => softmax(k.map((key) => dot(query, key) / root)));
+  const out = weights.map((row) => v[0].map((_, j) => row.reduce((sum, w, i) => sum + w * v[i][j], 0)));
+  return { weights, out };
+}
+
+const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
+
+/** The same head with its keys rescaled by l_k and its values by l_v. */
+export function rescaledAttention(q, k, v, l_k, l_v) {
+  return attention(q, rescale(k, l_k), rescale(v, l_v));
+}
+
+/** What one entry does to its feature, in a word. */
+export function regime(value) {
+  if (value === 1) return "unchanged";
+  if (value === 0) return "off";
+  if (value < 0) return "flipped";
+  return value > 1 ? "amplified" : "inhibited";
+}
+
+/** "noun flipped, verb amplified"; a count where the list would be long. */
+function changes(l, names) {
+  const changed = l.flatMap((value, i) => (value === 1 ? [] : [`${names[i]} ${regime(value)}`]));
+  return changed.length > 2 ? `${changed.length} of ${l.length} features rescaled` : changed.join(", ");
+}
+
+function aboutKeys(l_k, names) {
+  const c = l_k[0];
+  if (l_k.every((value) => value === 1)) return "l_k is all ones, so the weights are the base model\u2019s.";
+  if (!l_k.every((value) => value === c)) return `Keys: ${changes(l_k, names)}.`;
+  if (c === 0) return "l_k is all zeros: every score is 0, so every token looks at all tokens alike.";
+  if (c < 0) return `Every entry of l_k is ${fmt(c, 1)}: every ranking is turned around.`;
+  return `Every entry of l_k is ${fmt(c, 1)}: softmax at temperature ${fmt(1 / c)}, ${c > 1 ? "sharper" : "flatter"}.`;
+}
+
+function aboutWeights({ tokens, query }, now, base) {
+  const moved = now.map((w, j) => Math.abs(w - base[j])), most = moved.indexOf(Math.max(...moved));
+  if (moved[most] >= 0.005) {
+    const way = now[most] > base[most] ? "up" : "down";
+    return `\u201c${tokens[query]}\u201d gives \u201c${tokens[most]}\u201d ${fmt(now[most])} of its attention, ${way} from ${fmt(base[most])}.`;
+  }
+  const top = now.indexOf(Math.max(...now));
+  return `\u201c${tokens[query]}\u201d looks most at \u201c${tokens[top]}\u201d (${fmt(now[top])}).`;
+}
+
+/** The sentence under the controls. state holds the traits; now and base are rows of attention weights of the query. */
+export function describe(state, now, base) {
+  const values = state.l_v.every((value) => value === 1) ? ""
+    : ` Values: ${changes(state.l_v, state.v_names)}.`;
+  return `${aboutKeys(state.l_k, state.k_names)} ${aboutWeights(state, now, base)}${values}`;
+}
+
+const NAMES = ["tokens", "q", "k", "v", "k_names", "v_names", "note", "l_k", "l_v", "query"];
+const readState = (model) => Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
+const replaced = (list, i, value) => list.map((old, j) => (j === i ? value : old));
+
+/** Horizontal bars from 0 to each entry of a vector; the end of a bar is the handle. */
+function vectorPanel(model, { trait, names, color, label, title }) {
+  const width = 330, top = 26, row = 40, left = 78, right = 276;
+  const height = top + row * names.length;
+  const x = (value) => left + ((value - LOW) / (HIGH - LOW)) * (right - left);
+  const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": title });
+  for (const tick of [LOW, 0, 1, HIGH]) {
+    const dashed = tick === 1 ? "5 4" : null;
+    svg.append(s("line", { x1: x(tick), x2: x(tick), y1: top - 6, y2: height, class: "ia3-rule", "stroke-dasharray": dashed }),
+      s("text", { x: x(tick), y: top - 12, "text-anchor": "middle", class: "ia3-tick" }, fmt(tick, 0)));
+  }
+  const write = (i, value) => update(model, { [trait]: replaced(model.get(trait), i, clamp(snap(value, STEP), LOW, HIGH)) });
+  const rows = names.map((name, i) => {
+    const y = top + row * (i + 0.5), read = () => model.get(trait)[i];
+    const bar = s("rect", { y: y - 8, height: 16, fill: color, class: "ia3-bar" });
+    const number = s("text", { x: width - 2, y: y + 5, "text-anchor": "end" });
+    const handle = dragHandle({
+      svg, color, label: `${label} ${name}`,
+      place: () => ({ x: x(read()), y }),
+      drag: (point) => write(i, LOW + ((point.x - left) / (right - left)) * (HIGH - LOW)),
+      nudge: (dx, dy) => write(i, read() + (dx + dy) * STEP),
+      ends: (which) => write(i, which === "min" ? LOW : HIGH),
+      value: () => ({ now: read(), text: `${fmt(read(), 1)}, ${regime(read())}`, min: LOW, max: HIGH }),
+    });
+    svg.append(s("text", { x: 0, y: y + 5 }, name), bar, number, handle.node);
+    return () => {
+      const value = read();
+      set(bar, "x", Math.min(x(0), x(value)));
+      set(bar, "width", Math.abs(x(value) - x(0)));
+      say(number, fmt(value, 1));
+      handle.draw();
+    };
+  });
+  return { node: h("div", {}, h("p", { class: "ia3-title" }, title), svg), svg, draw: () => rows.forEach((draw) => draw()) };
+}
+
+/** The attention weights as a table. A row is chosen by its radio button or by a click anywhere in it. */
+function weightTable(model, { tokens }) {
+  const group = `ia3-query-${Math.random().toString(36).slice(2, 8)}`;
+  const choose = (i) => update(model, { query: i });
+  const rows = tokens.map((token, i) => {
+    const input = h("input", { type: "radio", name: group, value: i, onchange: () => choose(i) });
+    const cells = tokens.map(() => {
+      const number = h("b"), change = h("small");
+      return { node: h("td", { onclick: () => choose(i) }, number, change), number, change };
+    });
+    const head = h("th", { scope: "row" }, h("label", {}, input, h("span", {}, token)));
+    return { node: h("tr", {}, head, ...cells.map((cell) => cell.node)), input, cells };
+  });
+  const heads = tokens.map((token) => h("th", { scope: "col" }, token));
+  const node = h("table", { class: "ia3-weights" },
+    h("caption", {}, "Attention: row looks at column"),
+    h("thead", {}, h("tr", {}, h("td"), ...heads)), h("tbody", {}, ...rows.map((row) => row.node)));
+  const draw = (now, base, query) => rows.forEach((row, i) => {
+    row.input.checked = i === query;
+    row.node.classList.toggle("ia3-chosen", i === query);
+    row.cells.forEach((cell, j) => {
+      const moved = now[i][j] - base[i][j];
+      say(cell.number, fmt(now[i][j]));
+      say(cell.change, Math.abs(moved) < 0.005 ? "" : `${moved > 0 ? "+" : ""}${fmt(moved)}`);
+      cell.node.style.setProperty("--ia3-weight", now[i][j].toFixed(4));
+    });
+  });
+  return { node, draw };
+}
+
+/** The output of the chosen token: a hollow bar for the base model, a filled one with l. */
+function outputPanel({ v_names: names }) {
+  const width = 330, top = 26, row = 40, left = 78, right = 276, height = top + row * names.length;
+  const title = h("span"), middle = (left + right) / 2;
+  const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
+  const ticks = [-1, 0, 1].map((side) => {
+    const x = middle + side * (right - middle), text = s("text", { x, y: top - 12, "text-anchor": "middle", class: "ia3-tick" });
+    svg.append(s("line", { x1: x, x2: x, y1: top - 6, y2: height, class: "ia3-rule" }), text);
+    return { side, text };
+  });
+  const rows = names.map((name, i) => {
+    const y = top + row * (i + 0.5);
+    const before = s("rect", { y: y - 13, height: 10, class: "ia3-before" }), after = s("rect", { y: y - 1, height: 14, class: "ia3-after" });
+    const was = s("text", { x: width - 2, y: y - 4, "text-anchor": "end", class: "ia3-tick" });
+    const number = s("text", { x: width - 2, y: y + 12, "text-anchor": "end" });
+    svg.append(s("text", { x: 0, y: y + 5 }, name), before, after, was, number);
+    return { before, after, was, number };
+  });
+  const draw = (token, now, base, limit) => {
+    say(title, `Output of \u201c${token}\u201d`);
+    ticks.forEach(({ side, text }) => say(text, fmt(side * limit, 0)));
+    rows.forEach((row, i) => {
+      for (const [bar, value] of [[row.before, base[i]], [row.after, now[i]]]) {
+        const length = (value / limit) * (right - middle);
+        set(bar, "x", middle + Math.min(0, length));
+        set(bar, "width", Math.abs(length));
+      }
+      say(row.was, fmt(base[i]));
+      say(row.number, fmt(now[i]));
+    });
+    const listing = names.map((name, i) => `${name} ${fmt(now[i])} (base model ${fmt(base[i])})`).join(", ");
+    set(svg, "aria-label", `Output of ${token}: ${listing}`);
+  };
+  const legend = h("p", { class: "ia3-muted ia3-legend" }, h("i", { class: "ia3-key-before" }), "base model ", h("i", { class: "ia3-key-after" }), "with l_k and l_v");
+  const hint = h("span", { class: "ia3-muted ia3-hint" }, " (choose a row)");
+  return { node: h("div", {}, h("p", { class: "ia3-title" }, title, hint), svg, legend), draw };
+}
+
+function presets(model, { k, v, k_names, v_names }) {
+  const fill = (size, value = 1) => Array(size).fill(value), d = k[0].length, dv = v[0].length;
+  const last = d - 1, value = Math.min(1, dv - 1);
+  const go = (l_k, l_v = fill(dv)) => () => update(model, { l_k, l_v });
+  return h("div", { class: "ia3-row", role: "group", "aria-label": "Settings to try" },
+    button("Reset to ones", go(fill(d))),
+    button("l_k = 2", go(fill(d, 2))),
+    button("l_k = 0.5", go(fill(d, 0.5))),
+    button(`Flip key \u201c${k_names[0]}\u201d`, go(replaced(fill(d), 0, -1))),
+    button(`Key \u201c${k_names[last]}\u201d off`, go(replaced(fill(d), last, 0))),
+    button(`Value \u201c${v_names[value]}\u201d off`, go(fill(d), replaced(fill(dv), value, 0))));
+}
+
+function render({ model, el }) {
+  const start = readState(model), root = frame(el, "attention", "One attention head, live"), live = liveRegion();
+  const keys = vectorPanel(model, {
+    trait: "l_k", names: start.k_names, color: "var(--ia3-k)", label: "l_k, key feature", title: "l_k rescales the keys" });
+  const values = vectorPanel(model, {
+    trait: "l_v", names: start.v_names, color: "var(--ia3-v)", label: "l_v, value feature", title: "l_v rescales the values" });
+  const table = weightTable(model, start), output = outputPanel(start);
+  root.append(presets(model, start), ...live.nodes,
+    h("div", { class: "ia3-columns" }, h("div", {}, keys.node, table.node), h("div", {}, values.node, output.node)),
+    h("p", { class: "ia3-muted" }, start.note));
+  const base = attention(start.q, start.k, start.v);
+  const draw = () => {
+    const state = readState(model), { query } = state;
+    const now = rescaledAttention(start.q, start.k, start.v, state.l_k, state.l_v);
+    const largest = Math.max(...[...now.out, ...base.out].flat().map(Math.abs));
+    const limit = largest <= 2 ? 2 : largest <= 4 ? 4 : Math.ceil(largest);
+    keys.draw();
+    values.draw();
+    table.draw(now.weights, base.weights, query);
+    output.draw(state.tokens[query], now.out[query], base.out[query], limit);
+    live.say(describe(state, now.weights[query], base.weights[query]));
+  };
+  const stops = [bind(model, ["l_k", "l_v", "query"], draw), onResize(keys.svg, draw)];
+  return () => stops.forEach((stop) => stop());
+}
+
+export default { render };

@@ -1,0 +1,307 @@
+// The merge viewer: one rescaling vector beside a frozen layer, and the plain layer that computes the same.
+// Weights are stored as torch stores them, (out, in); "math" only turns the drawing over.
+
+const LOW = -1, HIGH = 2, STEP = 0.1;
+
+/** The error function to double precision: a series near 0, a continued fraction further out. */
+export function erf(x) {
+  const a = Math.abs(x);
+  if (a > 6) return Math.sign(x);
+  if (a < 2.5) {
+    let term = x, sum = x;
+    for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+      term *= -x * x / n;
+      sum += term / (2 * n + 1);
+    }
+    return 2 / Math.sqrt(Math.PI) * sum;
+  }
+  let fraction = a;
+  for (let n = 80; n > 0; n--) fraction = a + n / 2 / fraction;
+  return Math.sign(x) * (1 - Math.exp(-a * a) / Math.sqrt(Math.PI) / fraction);
+}
+
+/** GELU without approximation, torch's default. */
+export const gelu = (values) => values.map((x) => x / 2 * (1 + erf(x / Math.SQRT2)));
+
+/** x @ W + b, for a weight stored as (out, in). */
+export function linear(x, weight, bias) {
+  return weight.map((row, i) => row.reduce((sum, w, j) => sum + w * x[j], bias[i]));
+}
+
+export const scale = (x, l) => x.map((value, i) => value * l[i]);
+
+/** l * (x @ W + b) = x @ W' + b': rows of the stored weight, and the bias. */
+export function foldOutput(weight, bias, l) {
+  return { weight: weight.map((row, i) => row.map((w) => w * l[i])), bias: scale(bias, l) };
+}
+
+/** (l * x) @ W + b = x @ W' + b: columns of the stored weight; the bias stays. */
+export const foldInput = (weight, l) => weight.map((row) => scale(row, l));
+
+/** Which layer takes the vector in, and on which side. */
+export function target(vector, intoW1 = false) {
+  if (vector !== "l_ff") return { weight: "W" + vector.slice(1), bias: "b" + vector.slice(1), side: "output" };
+  return intoW1 ? { weight: "W_1", bias: "b_1", side: "output" } : { weight: "W_2", bias: "b_2", side: "input" };
+}
+
+/** What the vector scales in the weight as it is written: its "rows" or its "columns". */
+export function scaledAxis(side, layout) {
+  return (side === "output") === (layout === "torch") ? "rows" : "columns";
+}
+
+/** Both paths with all their steps. */
+export function mergeResult({ vector, l, x, weights, forgetBias = false, intoW1 = false }) {
+  const at = target(vector, intoW1), before = { weight: weights[at.weight], bias: weights[at.bias] };
+  const after = at.side === "output"
+    ? foldOutput(before.weight, before.bias, l)
+    : { weight: foldInput(before.weight, l), bias: before.bias };
+  if (forgetBias && vector !== "l_ff") after.bias = before.bias;
+  const steps = vector === "l_ff" ? feedForwardSteps(weights, x, l, after, intoW1) : projectionSteps(before, after, x, l);
+  const difference = steps.merged.map((value, i) => value - steps.wrapped[i]);
+  return { ...at, before, after, ...steps, difference, largest: Math.max(...difference.map(Math.abs)) };
+}
+
+function projectionSteps(before, after, x, l) {
+  const plain = linear(x, before.weight, before.bias);
+  return { plain, wrapped: scale(plain, l), merged: linear(x, after.weight, after.bias) };
+}
+
+function feedForwardSteps({ W_1, b_1, W_2, b_2 }, x, l, after, intoW1) {
+  const plain = gelu(linear(x, W_1, b_1)), scaled = scale(plain, l);
+  const hidden = intoW1 ? gelu(linear(x, after.weight, after.bias)) : plain;
+  const merged = intoW1 ? linear(hidden, W_2, b_2) : linear(hidden, after.weight, after.bias);
+  return { plain, scaled, hidden, wrapped: linear(scaled, W_2, b_2), merged };
+}
+
+/** A next input made of the same numbers: turned by one place, one sign flipped. Six of them for three entries. */
+export const nextInput = (x) => [-x.at(-1) + 0, ...x.slice(0, -1)];
+
+const OUTPUTS = { l_k: "keys", l_v: "values", l_ff: "outputs" };
+const list = (numbers) => numbers.length < 2 ? String(numbers[0])
+  : `${numbers.slice(0, -1).join(", ")} and ${numbers.at(-1)}`;
+
+/** The sentence under the drawing. */
+export function describe(state) {
+  const { vector, l, layout, forgetBias, intoW1 } = state, result = mergeResult(state), equal = result.largest < 1e-9;
+  const name = layout === "torch" ? `${result.weight}.weight` : result.weight, outputs = OUTPUTS[vector];
+  const apart = `up to ${fmt(result.largest, 3)}`;
+  const moved = l.flatMap((value, i) => value === 1 ? [] : [i + 1]);
+  if (!moved.length) return `${vector} is all ones: the merged layer is the base layer, number for number.`;
+  if (vector === "l_ff" && intoW1) {
+    if (equal) return "Merged into W_1 by mistake, yet with these numbers both paths agree. Move another entry.";
+    return `Merged into W_1, l_ff stands inside GELU, and gelu(l * a) is not l * gelu(a). The outputs differ by ${apart}.`;
+  }
+  if (forgetBias && vector !== "l_ff") {
+    if (equal) return `${result.bias} was left unscaled, but its entries that meet an l other than 1 are 0.`;
+    const seen = vector === "l_k"
+      ? "In attention, softmax hides this: all scores of one query move by the same amount."
+      : "In attention the weights sum to 1, so this error reaches every output in full.";
+    return `${result.bias} was left unscaled: the ${outputs} differ by ${apart}, for any x. ${seen}`;
+  }
+  const axis = scaledAxis(result.side, layout), lines = `${axis.slice(0, -1)}${moved.length > 1 ? "s" : ""} ${list(moved)}`;
+  const bias = result.side === "output"
+    ? `and the same entries of ${result.bias}`
+    : `and leaves ${result.bias} alone: it is added after the scaling`;
+  return `${vector} scales ${lines} of ${name} ${bias}. Both paths give the same ${outputs}.`;
+}
+
+// --- the drawing ---------------------------------------------------------------------------------------------------
+
+const WIDE = 46, TALL = 40, GAP = 7, LANE = 84, MARGIN = 40, HEAD = 22;
+
+/** Where everything stands: cell(out, in), bias(out), entry(i) of l, and its track, each the top left corner. */
+function places(layout, side, dOut, dIn, lane) {
+  const torch = layout === "torch", byRow = scaledAxis(side, layout) === "rows";
+  const rows = torch ? dOut : dIn, columns = torch ? dIn : dOut;
+  const left = byRow ? lane + WIDE + GAP : MARGIN, top = byRow ? HEAD : lane + TALL + GAP;
+  const right = left + columns * WIDE, bottom = top + rows * TALL;
+  const at = (row, column) => ({ x: left + column * WIDE, y: top + row * TALL });
+  return {
+    byRow, left, top,
+    width: right + (torch ? GAP + WIDE : 0) + 2, height: bottom + (torch ? 0 : GAP + TALL) + 2,
+    cell: (i, j) => torch ? at(i, j) : at(j, i),
+    bias: (i) => torch ? { x: right + GAP, y: at(i, 0).y } : { x: at(0, i).x, y: bottom + GAP },
+    entry: (i) => byRow ? { x: lane, y: at(i, 0).y } : { x: at(0, i).x, y: lane },
+  };
+}
+
+/** Text labels of l, the weight and the bias: above a column of cells, or left of a row of cells. */
+function labels(place, layout, names) {
+  const above = (corner, text) => s("text", { x: corner.x + 3, y: corner.y - 7, class: "mv-name" }, text);
+  const beside = (corner, text) => s("text", { x: corner.x - 6, y: corner.y + 25, class: "mv-name", "text-anchor": "end" }, text);
+  const mark = place.byRow ? above : beside;
+  return [mark(place.entry(0), names.l), mark({ x: place.left, y: place.top }, names.weight),
+    (layout === "torch" ? above : beside)(place.bias(0), names.bias)];
+}
+
+function box({ x, y }, kind = "") {
+  const back = s("rect", { x: x + 1, y: y + 1, width: WIDE - 2, height: TALL - 2, rx: 4, class: `mv-cell ${kind}` });
+  const text = s("text", { x: x + WIDE / 2, y: y + TALL / 2 + 5, "text-anchor": "middle", class: "mv-number" });
+  return {
+    nodes: [back, text],
+    show(value, factor = 1, prefix = "", digits = 2) {
+      say(text, prefix + fmt(value, digits));
+      const strength = factor === 1 ? 0 : clamp(10 + 26 * Math.abs(factor - 1), 0, 38);
+      set(back, "style", strength ? `--mv-strength: ${strength.toFixed(1)}%` : null);
+      set(back, "data-scaled", factor !== 1);
+      set(text, "data-scaled", factor !== 1);
+    },
+    mark: (on) => set(back, "data-forgotten", on),
+  };
+}
+
+/**
+ * One layer as grids of numbers. handles(svg, place, i) draws the track of entry i of l; without it l is a factor.
+ * draw(layer, l, scaled) writes the numbers; scaled is true, false, or "weight" where the bias was forgotten.
+ */
+function layerDrawing({ layout, side, dOut, dIn, names, label, handles }) {
+  const place = places(layout, side, dOut, dIn, handles ? LANE : 0);
+  const svg = s("svg", { viewBox: `0 0 ${place.width} ${place.height}`, role: "group", "aria-label": label,
+    style: `width: ${place.width}px; max-width: 100%` });
+  const range = (n) => [...Array(n).keys()];
+  const cells = range(dOut).map((i) => range(dIn).map((j) => box(place.cell(i, j))));
+  const biases = range(dOut).map((i) => box(place.bias(i)));
+  const entries = range(side === "output" ? dOut : dIn).map((i) => box(place.entry(i), "mv-entry"));
+  svg.append(...labels(place, layout, names), ...[...cells.flat(), ...biases, ...entries].flatMap(({ nodes }) => nodes));
+  const knobs = handles ? entries.map((_, i) => handles(svg, place, i)) : [];
+  const draw = (layer, l, scaled) => {
+    knobs.forEach((knob) => knob.draw());                  // first: they read the layout, the rest only writes
+    const factor = (i, j) => scaled ? l[side === "output" ? i : j] : 1;
+    cells.forEach((row, i) => row.forEach((cell, j) => cell.show(layer.weight[i][j], factor(i, j))));
+    biases.forEach((cell, i) => {
+      const forgotten = scaled === "weight" && l[i] !== 1;
+      cell.show(layer.bias[i], side === "output" && !forgotten ? factor(i, 0) : 1);
+      cell.mark(forgotten);
+    });
+    entries.forEach((cell, i) => cell.show(l[i], 1, handles ? "" : "\u00d7", snap(l[i], STEP) === l[i] ? 1 : 2));
+  };
+  return { svg, draw };
+}
+
+/** The handle of entry i, on a track that runs along the lane beside its row or column. */
+function knob(svg, place, i, { vector, color, read, write }) {
+  const corner = place.entry(i), inset = 12, length = LANE - 24;
+  const middle = place.byRow ? corner.y + TALL / 2 : corner.x + WIDE / 2;
+  const along = (value) => {
+    const part = (value - LOW) / (HIGH - LOW) * length + inset;
+    return place.byRow ? { x: part, y: middle } : { x: middle, y: LANE - part };
+  };
+  const tick = (value, kind) => {
+    const { x, y } = along(value), [dx, dy] = place.byRow ? [0, 7] : [7, 0];
+    return s("line", { x1: x - dx, y1: y - dy, x2: x + dx, y2: y + dy, class: kind });
+  };
+  const [a, b] = [along(LOW), along(HIGH)];
+  svg.append(s("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, class: "mv-track" }), tick(0, "mv-tick"), tick(1, "mv-one"));
+  const put = (value) => write(clamp(snap(value, STEP), LOW, HIGH));
+  const handle = dragHandle({
+    svg, color, label: `${vector} entry ${i + 1}`,
+    place: () => along(read()),
+    drag: (point) => put(LOW + (HIGH - LOW) * ((place.byRow ? point.x : LANE - point.y) - inset) / length),
+    nudge: (dx, dy) => put(read() + STEP * (dx + dy)),
+    ends: (which) => put(which === "min" ? LOW : HIGH),
+    value: () => ({ now: read(), text: `${fmt(read())}`, min: LOW, max: HIGH }),
+  });
+  svg.append(handle.node);
+  return handle;
+}
+
+/** The rows of the table of steps: [label, numbers, kind]. */
+function stepRows(state, result) {
+  const { vector, intoW1 } = state, { weight: W, bias: b } = result;
+  if (vector !== "l_ff") {
+    return [["x", state.x], [`x ${W} + ${b}`, result.plain],
+      [`adapter: ${vector} * (x ${W} + ${b})`, result.wrapped, "mv-strong"],
+      [`merged: x ${W}\u2032 + ${b}\u2032`, result.merged, "mv-strong"], ["difference", result.difference, "mv-gap"]];
+  }
+  const hidden = intoW1 ? "h\u2032" : "h";
+  return [["x", state.x], ["h = gelu(x W_1 + b_1)", result.plain], ["l_ff * h", result.scaled],
+    ...(intoW1 ? [["h\u2032 = gelu(x W_1\u2032 + b_1\u2032)", result.hidden, "mv-gap"]] : []),
+    ["adapter: (l_ff * h) W_2 + b_2", result.wrapped, "mv-strong"],
+    [`merged: ${hidden} W_2${intoW1 ? "" : "\u2032"} + b_2`, result.merged, "mv-strong"], ["difference", result.difference, "mv-gap"]];
+}
+
+function stepTable() {
+  const body = h("tbody", {}), node = h("table", { class: "mv-steps" }, h("caption", { class: "ia3-hidden" }, "Both paths, step by step"), body);
+  let structure = "", cells = [];
+  const build = (rows) => {
+    const width = Math.max(...rows.map(([, numbers]) => numbers.length));
+    cells = rows.map(([, numbers]) => numbers.map(() => h("td", {})));
+    body.replaceChildren(...rows.map(([label, numbers, kind = ""], i) => h("tr", { class: kind }, h("th", { scope: "row" }, label),
+      ...cells[i], numbers.length < width ? h("td", { colspan: width - numbers.length, class: "mv-blank" }) : null)));
+  };
+  const draw = (rows, wrong) => {
+    const key = rows.map(([label, numbers]) => label + numbers.length).join();
+    if (key !== structure) { structure = key; build(rows); }
+    rows.forEach(([, numbers, kind], i) => {
+      numbers.forEach((value, j) => say(cells[i][j], fmt(value, 3)));
+      set(body.rows[i], "data-wrong", wrong && kind === "mv-gap");
+    });
+  };
+  return { node, draw };
+}
+
+const NAMES = ["vector", "convention", "forget_bias", "into_W_1", "l_k", "l_v", "l_ff", "x"];
+
+function render({ model, el }) {
+  const root = frame(el, "merge", "Merge viewer: a rescaling vector beside a layer, and folded into it");
+  const start = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
+  const state = () => {
+    const vector = model.get("vector");
+    return { vector, l: model.get(vector), layout: model.get("convention"), x: model.get("x"), weights: model.get("weights"),
+      forgetBias: model.get("forget_bias"), intoW1: vector === "l_ff" && model.get("into_W_1") };
+  };
+  const option = (name, label, options) => segmented({ label, options, read: () => model.get(name), write: (value) => update(model, { [name]: value }) });
+  const switched = (name, label) => checkbox({ label, read: () => model.get(name), write: (on) => update(model, { [name]: on }) });
+  const controls = [option("vector", "Vector", [["l_k", "l_k"], ["l_v", "l_v"], ["l_ff", "l_ff"]]),
+    option("convention", "Layout", [["torch", "torch"], ["math", "x @ W"]])];
+  const forget = switched("forget_bias", "forget the bias"), wrongPlace = switched("into_W_1", "merge into W_1 instead");
+  const buttons = [button("All ones", () => update(model, { [model.get("vector")]: state().l.map(() => 1) })),
+    button("Another x", () => update(model, { x: nextInput(model.get("x")) })), button("Reset", () => update(model, start))];
+  const before = panel(), after = panel(), table = stepTable(), verdict = h("p", { class: "mv-verdict" }), spoken = liveRegion();
+  root.append(h("div", { class: "ia3-row" }, ...controls.map(({ node }) => node)),
+    h("div", { class: "mv-panels" }, before.node, after.node), verdict,
+    h("div", { class: "ia3-row" }, forget.node, wrongPlace.node, ...buttons),
+    h("div", { class: "mv-scroll", tabindex: 0, role: "group", "aria-label": "Table of both paths" }, table.node), ...spoken.nodes);
+
+  let shape = "", drawings = [];
+  const build = (now, result) => {
+    const color = `var(--ia3-${now.vector.slice(2)})`, { weight, bias, side } = result;
+    root.style.setProperty("--mv-color", color);
+    const sizes = { layout: now.layout, side, dOut: result.before.bias.length, dIn: result.before.weight[0].length };
+    const handles = (svg, place, i) => knob(svg, place, i, { vector: now.vector, color, read: () => model.get(now.vector)[i],
+      write: (value) => update(model, { [now.vector]: model.get(now.vector).with(i, value) }) });
+    drawings = [
+      layerDrawing({ ...sizes, names: { l: now.vector, weight, bias }, label: `${weight} and ${bias} with ${now.vector} beside them`, handles }),
+      layerDrawing({ ...sizes, names: { l: "", weight: weight + "\u2032", bias: side === "input" ? bias : bias + "\u2032" }, label: `Merged ${weight} and ${bias}` }),
+    ];
+    const shown = now.layout === "torch" ? [sizes.dOut, sizes.dIn, "out, in"] : [sizes.dIn, sizes.dOut, "in, out"];
+    before.fill(`Frozen ${weight}, ${now.vector} beside it`, `shape (${shown[0]}, ${shown[1]}) = (${shown[2]})`, drawings[0].svg);
+    after.fill(`Merged: one plain layer`, `${now.vector} scales the ${scaledAxis(side, now.layout)}`, drawings[1].svg);
+  };
+  const draw = () => {
+    const now = state(), result = mergeResult(now), equal = result.largest < 1e-9;
+    const key = [now.vector, now.layout, now.intoW1].join();
+    if (key !== shape) { shape = key; build(now, result); }
+    drawings[0].draw(result.before, now.l, false);
+    drawings[1].draw(result.after, now.l, now.forgetBias && now.vector !== "l_ff" ? "weight" : true);
+    forget.node.hidden = now.vector === "l_ff";
+    wrongPlace.node.hidden = now.vector !== "l_ff";
+    for (const control of [...controls, forget, wrongPlace]) control.draw();
+    table.draw(stepRows(now, result), !equal);
+    set(verdict, "data-wrong", !equal);
+    say(verdict, equal ? "\u2713 Equal: largest difference 0.000" : `\u2717 Not equal: largest difference ${fmt(result.largest, 3)}`);
+    spoken.say(describe(now));
+  };
+  const leave = [bind(model, NAMES, draw), onResize(root, () => drawings.forEach(() => draw()))];
+  return () => leave.forEach((stop) => stop());
+}
+
+function panel() {
+  const title = h("p", { class: "mv-title" }), note = h("p", { class: "mv-note ia3-muted" }), place = h("div", {});
+  return {
+    node: h("div", { class: "mv-panel" }, title, note, place),
+    fill(text, more, svg) { say(title, text); say(note, more); place.replaceChildren(svg); },
+  };
+}
+
+export default { render };

@@ -1,0 +1,245 @@
+// The parameter calculator. Above: closed forms, equal to ia3_lab.counting. Below: the view, a function of the traits.
+
+export const VECTORS = ["l_k", "l_v", "l_ff"];
+export const MATRICES = ["W_q", "W_k", "W_v", "W_o", "W_1", "W_gate", "W_2"];
+const FEED_FORWARD = ["l_ff", "W_1", "W_gate", "W_2"];
+const BYTES = { float32: 4, float16: 2 };
+const MAX_RANK = 64;
+
+/** How often a vector or a matrix stands in the model: a decoder block beside an encoder has two attentions. */
+export function instances(sizes, role) {
+  const blocks = sizes.num_layers + sizes.num_decoder_layers;
+  return FEED_FORWARD.includes(role) ? blocks : blocks + sizes.num_decoder_layers;
+}
+
+/** Width of all key heads together. */
+export function keyWidth(sizes) {
+  return sizes.num_kv_heads * (sizes.d_head ?? sizes.d_model / sizes.num_heads);
+}
+
+/** [in, out] of a matrix. */
+export function matrixShape(sizes, role) {
+  const { d_model, d_ff, num_heads } = sizes, d_kv = keyWidth(sizes);
+  const d_attn = num_heads * (sizes.d_head ?? d_model / num_heads);
+  return { W_q: [d_model, d_attn], W_k: [d_model, d_kv], W_v: [d_model, d_kv], W_o: [d_attn, d_model],
+    W_1: [d_model, d_ff], W_gate: [d_model, d_ff], W_2: [d_ff, d_model] }[role];
+}
+
+const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+
+export function countIa3(sizes, vectors) {
+  return sum(vectors.map((role) => (role === "l_ff" ? sizes.d_ff : keyWidth(sizes)) * instances(sizes, role)));
+}
+
+/** W_gate exists on gated models only, and is left out elsewhere. */
+export function countLora(sizes, rank, targets) {
+  const there = targets.filter((role) => role !== "W_gate" || sizes.gated_ffn);
+  return sum(there.map((role) => rank * sum(matrixShape(sizes, role)) * instances(sizes, role)));
+}
+
+export function countMatrices(sizes) {
+  const there = MATRICES.filter((role) => role !== "W_gate" || sizes.gated_ffn);
+  return sum(there.map((role) => matrixShape(sizes, role)[0] * matrixShape(sizes, role)[1] * instances(sizes, role)));
+}
+
+/** What is wrong with custom sizes: { name, text }, or null. limits: { name: [least, most] }. */
+export function problemWith(sizes, limits) {
+  for (const [name, [least, most]] of Object.entries(limits)) {
+    const value = sizes[name];
+    if (!Number.isInteger(value) || value < least || value > most) {
+      const came = value == null || Number.isNaN(value) ? "nothing" : value;
+      return { name, text: `${name} must be a whole number from ${least} to ${fmtCount(most)}, got ${came}.` };
+    }
+  }
+  for (const [large, small] of [["d_model", "num_heads"], ["num_heads", "num_kv_heads"]]) {
+    if (sizes[large] % sizes[small]) {
+      return { name: small, text: `${large} must be a multiple of ${small}, got ${sizes[large]} and ${sizes[small]}.` };
+    }
+  }
+  return null;
+}
+
+/** The numbers on show; null where nothing is chosen. Same keys as ParameterCalculator.summary() in Python. */
+export function summarize({ sizes, rank, targets, vectors, dtype }) {
+  const numbers = { base: sizes.base_parameters ?? countMatrices(sizes) };
+  for (const [name, total] of [["ia3", countIa3(sizes, vectors)], ["lora", countLora(sizes, rank, targets)]]) {
+    const bytes = total * BYTES[dtype];
+    Object.assign(numbers, total
+      ? { [name]: total, [name + "_bytes"]: bytes, [name + "_per_gigabyte"]: Math.floor(1e9 / bytes) }
+      : { [name]: null, [name + "_bytes"]: null, [name + "_per_gigabyte"]: null });
+  }
+  return { ...numbers, ratio: numbers.ia3 && numbers.lora ? numbers.lora / numbers.ia3 : null };
+}
+
+/** 2457600 -> "2.46 MB", with 1 MB = 10^6 bytes: style.format_bytes. */
+export function formatBytes(count) {
+  for (const [unit, size] of [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
+    if (count < size) continue;
+    const value = count / size;
+    return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
+  }
+  return `${count} B`;
+}
+
+/** A share of the base model: "0.0091%". */
+export function formatShare(share) {
+  const percent = 100 * share;
+  return `${percent.toFixed(percent < 1 ? 4 : percent < 10 ? 2 : 1)}%`;
+}
+
+/** The axis in powers of ten: 1 thousand to 100 billion, and wider when a number asks for it. */
+export function axisRange(numbers) {
+  const logs = numbers.filter((number) => number > 0).map(Math.log10);
+  return [Math.min(3, Math.floor(Math.min(...logs))), Math.max(11, Math.ceil(Math.max(...logs)))];
+}
+
+/** Where a number stands on the axis, from 0 to 1. */
+export function axisPosition(number, [low, high]) {
+  return number > 0 ? clamp((Math.log10(number) - low) / (high - low), 0, 1) : 0;
+}
+
+/** The live sentence. */
+export function describe({ name, rank, targets, sizes }, numbers) {
+  const base = sizes.base_parameters ? "of the base model" : "of the blocks' matrices";
+  if (!numbers.ia3) return "Choose at least one vector for IA3.";
+  const ia3 = `On ${name}, IA3 learns ${fmtCount(numbers.ia3)} parameters, ${formatShare(numbers.ia3 / numbers.base)} ${base}.`;
+  if (!numbers.lora) return `${ia3} Choose at least one matrix for LoRA.`;
+  const there = targets.filter((role) => role !== "W_gate" || sizes.gated_ffn).join(", ");
+  const more = numbers.ratio === 1 ? "exactly as many" : numbers.ratio < 1
+    ? `fewer than IA3, ${fmt(numbers.ratio, 2)} times its number`
+    : `${fmt(numbers.ratio, numbers.ratio < 10 ? 2 : 1)} times as many`;
+  return `${ia3} LoRA of rank ${rank} on ${there} learns ${fmtCount(numbers.lora)}: ${more}.`;
+}
+
+const POWERS = { 0: "1", 3: "1 k", 6: "1 M", 9: "1 B", 12: "1 T", 15: "1000 T" };
+const NAMES = ["preset", "custom", "rank", "targets", "vectors", "dtype"];
+const SIZES = ["d_model", "d_ff", "num_layers", "num_heads", "num_kv_heads", "num_decoder_layers"];
+
+/** Three bars on one logarithmic axis, in HTML so that the text keeps its size on a phone. */
+function chart() {
+  const bars = [["ia3", "IA3"], ["lora", "LoRA"], ["base", "base"]].map(([kind, label]) => {
+    const name = h("span", { class: "pc-name" }, label), fill = h("span", { class: `pc-fill pc-${kind} ia3-smooth` });
+    const number = h("span", { class: "pc-number" });
+    return { kind, name, fill, number, node: h("div", { class: "pc-bar" }, name, h("span", { class: "pc-track" }, fill), number) };
+  });
+  const ticks = h("div", { class: "pc-ticks" });
+  const node = h("div", { class: "pc-chart", role: "img" }, ...bars.map((bar) => bar.node),
+    h("div", { class: "pc-axis", "aria-hidden": "true" }, ticks,
+      h("p", { class: "pc-unit" }, "parameters; each line is ten times the one before")));
+  const draw = (numbers, rank, custom) => {
+    const range = axisRange([numbers.ia3, numbers.lora, numbers.base]);
+    for (const { kind, name, fill, number } of bars) {
+      say(name, { ia3: "IA3", lora: `LoRA r=${rank}`, base: custom ? "matrices" : "base" }[kind]);
+      fill.style.width = `${100 * axisPosition(numbers[kind], range)}%`;
+      say(number, numbers[kind] ? fmtCount(numbers[kind]) : "\u2013");
+    }
+    set(node, "aria-label", "Parameters on a logarithmic axis. " + bars.map(({ name, number }) => `${name.textContent}: ${number.textContent}`).join("; "));
+    const marks = Object.keys(POWERS).map(Number).filter((power) => power >= range[0] && power <= range[1]);
+    ticks.replaceChildren(...marks.map((power) =>
+      h("span", { style: `left: ${100 * (power - range[0]) / (range[1] - range[0])}%` }, POWERS[power])));
+    node.style.setProperty("--pc-decades", range[1] - range[0]);
+  };
+  return { node, draw };
+}
+
+/** The numbers behind the bars. */
+function table() {
+  const cells = {}, row = (kind, label) => {
+    cells[kind] = [0, 1, 2, 3].map(() => h("td", {}));
+    return h("tr", {}, h("th", { scope: "row" }, label), ...cells[kind]);
+  };
+  const share = h("th", { scope: "col" });
+  const node = h("table", { class: "pc-table" }, h("caption", { class: "ia3-hidden" }, "Both adapters in numbers"),
+    h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, "parameters"), share,
+      h("th", { scope: "col" }, "on disk"), h("th", { scope: "col" }, "fit in 1 GB"))),
+    h("tbody", {}, row("ia3", "IA3"), row("lora", "LoRA")));
+  const draw = (numbers, custom) => {
+    say(share, custom ? "of matrices" : "of base");
+    for (const kind of ["ia3", "lora"]) {
+      const total = numbers[kind];
+      const texts = total ? [fmtCount(total), formatShare(total / numbers.base), formatBytes(numbers[kind + "_bytes"]),
+        fmtCount(numbers[kind + "_per_gigabyte"])] : Array(4).fill("\u2013");
+      texts.forEach((text, i) => say(cells[kind][i], text));
+    }
+  };
+  return { node, draw };
+}
+
+/** One checkbox for each role; the trait keeps the roles in their usual order. */
+function choices(model, trait, legend, roles) {
+  const boxes = roles.map((role) => checkbox({ label: role, read: () => model.get(trait).includes(role),
+    write: (on) => update(model, { [trait]: roles.filter((other) => other === role ? on : model.get(trait).includes(other)) }) }));
+  const node = h("fieldset", { class: "pc-choices" }, h("legend", {}, legend), ...boxes.map((box) => box.node));
+  return { node, boxes, draw: () => boxes.forEach((box) => box.draw()) };
+}
+
+/** Number fields for sizes of one's own. An empty or odd field is kept as it is, and the widget says what is wrong. */
+function sizeFields(model, identity) {
+  const change = (name, value) => update(model, { custom: { ...model.get("custom"), [name]: value } });
+  const fields = SIZES.map((name) => {
+    const [min, max] = model.get("limits")[name];
+    const input = h("input", { type: "number", inputmode: "numeric", min, max, step: 1, "aria-describedby": identity,
+      oninput: () => change(name, input.value === "" ? null : Number(input.value)) });
+    return { name, input, node: h("label", { class: "pc-size" }, h("span", {}, name), input) };
+  });
+  const gated = checkbox({ label: "gated feed-forward", read: () => model.get("custom").gated_ffn, write: (on) => change("gated_ffn", on) });
+  const node = h("fieldset", { class: "pc-sizes" }, h("legend", {}, "Sizes"), ...fields.map((field) => field.node), gated.node);
+  const draw = (problem) => {
+    gated.draw();
+    for (const { name, input } of fields) {
+      const value = model.get("custom")[name], typed = input.value === "" ? null : Number(input.value);
+      if (typed !== value) input.value = value ?? "";      // never rewrites what is being typed
+      set(input, "aria-invalid", problem?.name === name ? "true" : null);
+    }
+  };
+  return { node, draw };
+}
+
+let calculators = 0;
+
+function render({ model, el }) {
+  const root = frame(el, "calculator", "Parameter calculator: IA3, LoRA and the base model");
+  const start = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
+  const presets = model.get("presets"), identity = `ia3-sizes-problem-${++calculators}`;
+  const custom = () => model.get("preset") === "custom";
+  const sizes = () => custom() ? model.get("custom") : presets[model.get("preset")];
+  const choose = (preset) => {
+    const { d_head, base_parameters, ...own } = sizes();     // "custom" begins at the model on show
+    update(model, preset === "custom" && !custom() ? { preset, custom: own } : { preset });
+  };
+  const model_ = dropdown({ label: "Model", options: [...Object.keys(presets).map((name) => [name, name]), ["custom", "custom sizes \u2026"]],
+    read: () => model.get("preset"), write: choose });
+  const rank = slider({ label: "Rank of LoRA", min: 1, max: MAX_RANK, step: 1, read: () => model.get("rank"),
+    write: (value) => update(model, { rank: value }), text: (value) => `r = ${value}` });
+  const vectors = choices(model, "vectors", "IA3 learns", VECTORS), targets = choices(model, "targets", "LoRA adapts", MATRICES);
+  const dtype = segmented({ label: "A number takes", options: [["float32", "4 bytes"], ["float16", "2 bytes"]],
+    read: () => model.get("dtype"), write: (value) => update(model, { dtype: value }) });
+  const fields = sizeFields(model, identity), bars = chart(), numbers = table(), spoken = liveRegion();
+  const wrong = h("p", { class: "pc-wrong", id: identity, role: "alert" });
+  const scroll = h("div", { class: "pc-scroll", tabindex: 0, role: "group", "aria-label": "Table of both adapters" }, numbers.node);
+  const result = h("div", {}, bars.node, scroll);
+  root.append(h("div", { class: "ia3-row" }, model_.node, dtype.node, button("Reset", () => update(model, start))),
+    fields.node, wrong, rank.node, vectors.node, targets.node, result, ...spoken.nodes);
+
+  const draw = () => {
+    const now = sizes(), problem = custom() ? problemWith(now, model.get("limits")) : null;
+    for (const control of [model_, rank, vectors, targets, dtype]) control.draw();
+    fields.draw(problem);
+    fields.node.hidden = !custom();
+    const gate = targets.boxes[MATRICES.indexOf("W_gate")];
+    gate.input.disabled = !now.gated_ffn;
+    set(gate.node, "title", now.gated_ffn ? null : "this model's feed-forward network has no gate");
+    wrong.hidden = !problem;
+    result.hidden = Boolean(problem);
+    say(wrong, problem?.text ?? "");
+    if (problem) return spoken.say("Correct the sizes to see the counts.");
+    const state = { sizes: now, rank: model.get("rank"), targets: model.get("targets"), vectors: model.get("vectors"), dtype: model.get("dtype") };
+    const found = summarize(state);
+    bars.draw(found, state.rank, custom());
+    numbers.draw(found, custom());
+    spoken.say(describe({ ...state, name: custom() ? "these sizes" : model.get("preset") }, found));
+  };
+  return bind(model, NAMES, draw);
+}
+
+export default { render };

@@ -1,0 +1,208 @@
+// Shared by every widget of the book: element makers, number formats, controls and drag handles.
+// This file is placed above each widget's own module, so there is nothing to import and nothing to fetch.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Make an HTML element: h("p", { class: "note", onclick: f }, "text", child). */
+function h(tag, attributes = {}, ...children) {
+  return furnish(document.createElement(tag), attributes, children);
+}
+
+/** Make an SVG element, with the same arguments. */
+function s(tag, attributes = {}, ...children) {
+  return furnish(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function furnish(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else set(node, name, value);
+  }
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+/** Write an attribute only when it changes; null and false remove it. */
+function set(node, name, value) {
+  if (value == null || value === false) return node.removeAttribute(name);
+  const text = value === true ? "" : String(value);
+  if (node.getAttribute(name) !== text) node.setAttribute(name, text);
+}
+
+/** Write text only when it changes. */
+function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+/** Round to a multiple of step, without the dust of binary fractions. */
+const snap = (value, step) => Number((Math.round(value / step) * step).toFixed(10)) + 0;
+/** A number with fixed digits, a true minus sign and never "-0.00". */
+function fmt(value, digits = 2) {
+  const text = Math.abs(value).toFixed(digits);
+  return value < 0 && Number(text) !== 0 ? "\u2212" + text : text;
+}
+/** 614400 -> "614,400". */
+const fmtCount = (count) => Math.round(count).toLocaleString("en-US");
+
+/** Call draw once now and once after each burst of changes to the named traits; returns the clean-up. */
+function bind(model, names, draw) {
+  let asked = false;
+  const later = () => {
+    if (asked) return;
+    asked = true;
+    queueMicrotask(() => { asked = false; draw(); });
+  };
+  const events = names.map((name) => "change:" + name);
+  for (const event of events) model.on(event, later);
+  draw();
+  return () => { for (const event of events) model.off(event, later); };
+}
+
+/** Set several traits and tell the kernel, when there is one. */
+function update(model, changes) {
+  for (const [name, value] of Object.entries(changes)) model.set(name, value);
+  model.save_changes();
+}
+
+/** The widget's outer element. Keys pressed inside stay inside: no page turning, no notebook shortcuts. */
+function frame(el, name, label) {
+  const root = h("section", { class: `ia3 ia3-${name}`, role: "group", "aria-label": label });
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" && event.key !== "Tab") event.stopPropagation();
+  });
+  el.append(root);
+  return root;
+}
+
+/** A sentence that follows the state on screen at once, and reaches a screen reader when the hand has come to rest. */
+function liveRegion() {
+  const seen = h("p", { class: "ia3-say", "aria-hidden": "true" });
+  const heard = h("p", { class: "ia3-hidden", role: "status" });
+  let timer = 0, first = true;
+  return {
+    nodes: [seen, heard],
+    say(text) {
+      say(seen, text);
+      if (first) { first = false; say(heard, text); return; }
+      clearTimeout(timer);
+      timer = setTimeout(() => say(heard, text), 500);
+    },
+  };
+}
+
+/** A labelled range input. read() gives the value to show, write(value) takes the reader's. */
+function slider({ label, min, max, step, read, write, text = (value) => fmt(value) }) {
+  const input = h("input", { type: "range", min, max, step, oninput: () => write(Number(input.value)) });
+  const output = h("output", {});
+  input.addEventListener("keydown", (event) => {           // Shift+arrow: ten steps
+    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!way || !event.shiftKey) return;
+    event.preventDefault();
+    write(clamp(snap(read() + 10 * way * step, step), min, max));
+  });
+  const node = h("label", { class: "ia3-slider" }, h("span", {}, label), input, output);
+  const draw = () => {
+    const value = read();
+    if (Number(input.value) !== value) input.value = value;
+    say(output, text(value));
+    set(input, "aria-valuetext", text(value));
+  };
+  return { node, input, draw };
+}
+
+let groups = 0;
+/** A row of choices, one of which holds: native radio buttons. options: [[value, label], ...]. */
+function segmented({ label, options, read, write }) {
+  const name = `ia3-group-${++groups}-${Math.random().toString(36).slice(2, 8)}`;
+  const inputs = options.map(([value]) =>
+    h("input", { type: "radio", name, value, onchange: () => write(value) }));
+  const node = h("fieldset", { class: "ia3-segmented" }, h("legend", {}, label),
+    ...options.map(([, text], i) => h("label", {}, inputs[i], h("span", {}, text))));
+  const draw = () => options.forEach(([value], i) => { inputs[i].checked = value === read(); });
+  return { node, inputs, draw };
+}
+
+/** A labelled checkbox. */
+function checkbox({ label, read, write }) {
+  const input = h("input", { type: "checkbox", onchange: () => write(input.checked) });
+  return { node: h("label", { class: "ia3-check" }, input, h("span", {}, label)), input, draw: () => { input.checked = read(); } };
+}
+
+/** A labelled drop-down list. options: [[value, label], ...]. */
+function dropdown({ label, options, read, write }) {
+  const input = h("select", { onchange: () => write(input.value) },
+    ...options.map(([value, text]) => h("option", { value }, text)));
+  return { node: h("label", { class: "ia3-select" }, h("span", {}, label), input), input, draw: () => { input.value = read(); } };
+}
+
+/** A push button. */
+function button(text, onclick, attributes = {}) {
+  return h("button", { type: "button", class: "ia3-button", onclick, ...attributes }, text);
+}
+
+/** Where a pointer event falls, in the svg's own units (y grows downward). */
+function svgPoint(svg, event) {
+  return new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+}
+
+/**
+ * A point of a drawing that can be dragged and moved with the keyboard: a slider to a screen reader.
+ *
+ * place()        -> { x, y } in svg units: where it stands now
+ * drag({ x, y }) <- svg units: where the reader pulls it (relative grabs are kept: it does not jump)
+ * nudge(dx, dy)  <- arrow keys in reader's terms (right and up positive), Shift makes it 10
+ * ends(which)    <- optional, "min" or "max" for Home and End
+ * value()        -> { now, text, min, max } for the screen reader
+ */
+function dragHandle({ svg, label, color, shape = "circle", radius = 8, place, drag, nudge, ends, value }) {
+  const target = s("circle", { r: 19, class: "ia3-target" });              // 38 px across for a finger
+  const dot = shape === "circle"
+    ? s("circle", { r: radius, class: "ia3-dot" })
+    : s("rect", { x: -radius, y: -radius, width: 2 * radius, height: 2 * radius, rx: 2, class: "ia3-dot" });
+  const inner = s("g", {}, target, dot);
+  const node = s("g", { class: "ia3-handle", tabindex: 0, role: "slider", "aria-label": label, style: `--ia3-handle: ${color}` }, inner);
+  let offset = null;
+  node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
+  node.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    const point = svgPoint(svg, event), here = place();
+    offset = { x: point.x - here.x, y: point.y - here.y };
+    node.setPointerCapture(event.pointerId);
+    node.focus({ preventScroll: true });
+    event.preventDefault();
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (!offset) return;
+    const point = svgPoint(svg, event);
+    drag({ x: point.x - offset.x, y: point.y - offset.y });
+  });
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) node.addEventListener(end, () => { offset = null; });
+  node.addEventListener("keydown", (event) => {
+    const size = event.shiftKey ? 10 : 1;
+    const way = { ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowLeft: [-1, 0], ArrowDown: [0, -1] }[event.key];
+    if (way) nudge(way[0] * size, way[1] * size);
+    else if (event.key === "Home" && ends) ends("min");
+    else if (event.key === "End" && ends) ends("max");
+    else return;
+    event.preventDefault();
+  });
+  const draw = () => {
+    const { x, y } = place(), { now, text, min, max } = value();
+    const matrix = svg.getScreenCTM(), unit = matrix && matrix.a > 0 ? 1 / matrix.a : 1;   // svg units a pixel
+    set(node, "transform", `translate(${x} ${y})`);
+    set(inner, "transform", `scale(${unit})`);
+    set(node, "aria-valuenow", now);
+    set(node, "aria-valuetext", text);
+    set(node, "aria-valuemin", min);
+    set(node, "aria-valuemax", max);
+  };
+  return { node, draw };
+}
+
+/** Redraw when the element changes size (handles keep their size in pixels); returns the clean-up. */
+function onResize(node, draw) {
+  const observer = new ResizeObserver(() => draw());
+  observer.observe(node);
+  return () => observer.disconnect();
+}
