@@ -1,0 +1,243 @@
+"""Run the chapters in place and store their outputs and widget state in a normal form.
+
+    python scripts/execute.py                       # every notebook of the table of contents
+    python scripts/execute.py book/02-geometry.ipynb
+    python scripts/execute.py --check               # would running again change a file?
+
+The normal form leaves out what differs between two runs of the same notebook (timings, random widget ids,
+memory addresses, how a printed text was cut into messages), so that running twice gives byte-identical files.
+A notebook whose cell fails stays as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+import yaml
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+ROOT = Path(__file__).resolve().parent.parent
+CELL_TIMEOUT_SECONDS = 600
+KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
+TIMING_KEYS = ("execution", "ExecuteTime")
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+ADDRESS = re.compile(r"( object)? at 0x[0-9a-f]{6,}")
+REFERENCE = "IPY_MODEL_"
+
+
+def chapters(root: Path = ROOT) -> list[Path]:
+    """The notebooks of the table of contents, in its order."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    entries = [entry for part in toc.get("parts", [toc]) for entry in part.get("chapters", [])]
+    paths = [(root / entry["file"]).with_suffix(".ipynb") for entry in entries if "file" in entry]
+    return [path for path in paths if path.exists()]
+
+
+# --- running ---------------------------------------------------------------------------------------------------
+
+
+class CellFailedError(Exception):
+    """A cell of a notebook raised an error, ran too long or took the kernel down."""
+
+
+def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    """Execute every cell, in this very Python, with `folder` as working directory."""
+    reached = 0
+
+    def note_cell(cell: nbformat.NotebookNode, cell_index: int) -> None:
+        nonlocal reached
+        reached = cell_index + 1
+
+    with tempfile.TemporaryDirectory() as profile:
+        # No folders to look in: "python3" can only be the interpreter that runs this script.
+        specs = KernelSpecManager(kernel_dirs=[])
+        client = NotebookClient(
+            notebook,
+            km=AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs),
+            timeout=CELL_TIMEOUT_SECONDS,
+            resources={"metadata": {"path": str(folder)}},
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            on_cell_execute=note_cell,
+        )
+        try:
+            client.execute(env=kernel_environment(profile))
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # no terminal colors
+            raise CellFailedError(f"cell {reached} of {len(notebook.cells)} failed:\n{text}") from error
+
+
+def kernel_environment(profile: str) -> dict[str, str]:
+    """The environment of the kernel: this one, less what makes two runs differ."""
+    fixed = {
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": "0",  # matplotlib writes the date into SVG and PDF files
+        "HF_HUB_OFFLINE": "1",  # stored outputs are those of the offline path
+        "IPYTHONDIR": profile,  # a reader's own IPython settings stay out of the book
+    }
+    return {**os.environ, **fixed}
+
+
+# --- the normal form -------------------------------------------------------------------------------------------
+
+
+def normalise(notebook: nbformat.NotebookNode, name: str) -> None:
+    """Bring an executed notebook into the form that is stored; `name` seeds its widget ids."""
+    widgets = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    notebook.metadata.clear()
+    notebook.metadata.update(kernelspec=dict(KERNELSPEC), language_info=dict(LANGUAGE))
+    for cell in notebook.cells:
+        for key in TIMING_KEYS:
+            cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            cell.outputs = [without_addresses(output) for output in join_streams(cell.outputs)]
+    if widgets:
+        store_widgets(notebook, widgets, name)
+
+
+def join_streams(outputs: list) -> list:
+    """Join neighbouring pieces of the same stream: where the kernel cut them is chance."""
+    joined: list = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
+def without_addresses(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Take memory addresses out of printed text: `<Foo object at 0x7f...>` becomes `<Foo>`."""
+    if "text" in output:
+        output.text = ADDRESS.sub("", output.text)
+    if "text/plain" in output.get("data", {}):
+        output.data["text/plain"] = ADDRESS.sub("", output.data["text/plain"])
+    return output
+
+
+def store_widgets(notebook: nbformat.NotebookNode, models: dict, name: str) -> None:
+    """Store the models that the page shows, under ids that depend on their order alone."""
+    models = without_empty_layouts(models)
+    outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    order = reached_from(outputs, models)
+    ids = {old: stable_id(name, number) for number, old in enumerate(order)}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = nbformat.from_dict(renamed(cell.outputs, ids))
+    if order:
+        state = {ids[old]: renamed(models[old], ids) for old in order}
+        stored = {"state": state, "version_major": 2, "version_minor": 0}
+        notebook.metadata["widgets"] = {WIDGET_STATE: stored}
+
+
+def without_empty_layouts(models: dict) -> dict:
+    """Drop layout models that set nothing, and the references to them."""
+    empty = {REFERENCE + key for key, model in models.items() if is_empty_layout(model)}
+    kept = {key: dict(model) for key, model in models.items() if REFERENCE + key not in empty}
+    for model in kept.values():
+        model["state"] = {k: v for k, v in model["state"].items() if not (k == "layout" and v in empty)}
+    return kept
+
+
+def is_empty_layout(model: dict) -> bool:
+    """Whether every trait of a layout, its own class names aside, is None."""
+    is_layout = model["model_name"] == "LayoutModel"
+    return is_layout and all(value is None for key, value in model["state"].items() if not key.startswith("_"))
+
+
+def reached_from(outputs: list, models: dict) -> list[str]:
+    """Ids of the models that the outputs show, in order of appearance, then of the links between those."""
+    order: list[str] = []
+
+    def visit(key: str) -> None:
+        if key in models and key not in order:
+            order.append(key)
+            for reference in references(models[key]):
+                visit(reference)
+
+    for view in re.findall(r'"model_id": "(\w+)"', json.dumps(outputs)):
+        visit(view)
+    links = [key for key, model in models.items() if "LinkModel" in model["model_name"]]
+    inside = [key for key in links if all(end in order for end in references(models[key]))]
+    # Links have no place on the page: their content orders them.
+    numbers = {key: str(number) for number, key in enumerate(order)}
+    return order + sorted(inside, key=lambda key: json.dumps(renamed(models[key], numbers), sort_keys=True))
+
+
+def references(model: dict) -> list[str]:
+    """Ids of the models that a model's state refers to."""
+    return re.findall(REFERENCE + r"(\w+)", json.dumps(model, sort_keys=True))
+
+
+def stable_id(name: str, number: int) -> str:
+    """An id of the usual form that depends on the notebook's name and the model's place in it alone."""
+    return hashlib.md5(f"{name}/{number}".encode(), usedforsecurity=False).hexdigest()
+
+
+def renamed(value, ids: dict[str, str]):
+    """A copy of a JSON value with every id in its strings replaced."""
+    text = json.dumps(value)
+    if ids:
+        text = re.sub("|".join(map(re.escape, ids)), lambda match: ids[match[0]], text)
+    return json.loads(text)
+
+
+# --- files -----------------------------------------------------------------------------------------------------
+
+
+def executed(path: Path) -> str:
+    """The text of a notebook's file after running it."""
+    notebook = nbformat.read(path, as_version=4)
+    run(notebook, path.parent)
+    normalise(notebook, path.stem)
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook) + "\n"
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file in one step: whoever reads it sees the old text or the new one, never half of it."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the notebooks named on the command line; return the number of failures, at most 1."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("paths", nargs="*", type=Path, help="notebooks (default: all chapters)")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file would change")
+    options = parser.parse_args(arguments)
+    failed = False
+    for path in options.paths or chapters():
+        start = time.perf_counter()
+        try:
+            text = executed(path)
+        except CellFailedError as error:
+            print(f"{path.name} was left as it was: {error}", file=sys.stderr)
+            failed = True
+            continue
+        changed = text != path.read_text(encoding="utf-8")
+        if changed and not options.check:
+            replace_file(path, text)
+        failed = failed or (changed and options.check)
+        verdict = ("would change" if options.check else "stored") if changed else "unchanged"
+        print(f"{path.name}: {verdict} ({time.perf_counter() - start:.1f} s)", flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
