@@ -1,0 +1,48 @@
+# Thin: each target is a line or two of ordinary commands, written out in the README as well.
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+
+.PHONY: book serve execute test lint bench repository clean
+
+book: .venv/.installed
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	$(BIN)/python scripts/check_site.py
+
+serve: book
+	@echo "Open http://localhost:$(PORT) (Ctrl+C stops the server)"
+	$(BIN)/python -m http.server $(PORT) --bind localhost --directory _build/html
+
+execute: .venv/.installed
+	$(BIN)/python scripts/execute.py
+
+test: .venv/.tests .venv/.browser lint book
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+lint: .venv/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/.tests .venv/.browser book
+	$(BIN)/python bench/drag.py
+
+repository: .venv/.installed
+	$(BIN)/python scripts/set_repository.py $(URL)
+
+clean:
+	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis
+
+.venv/.installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+.venv/.tests: .venv/.installed tests/requirements.txt
+	$(BIN)/python -m pip install --quiet -r tests/requirements.txt
+	touch $@
+
+# Chromium: one that is already there, else the system's package manager (as root), else Playwright's own.
+.venv/.browser: .venv/.tests
+	command -v chromium || { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -q && apt-get install -qy chromium; } \
+		|| $(BIN)/playwright install --with-deps chromium || $(BIN)/playwright install chromium
+	touch $@

@@ -1,0 +1,39 @@
+"""What holds for every kind of test: unit tests, doctests in the package, and the chapters that nbval runs again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pytest
+from nbval.kernel import RunningKernel
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+matplotlib.use("Agg")  # here and not in the environment: the kernels that re-run the chapters draw inline
+
+
+def _execute(self: RunningKernel, source: str, allow_stdin: bool | None = None) -> str:
+    """Run a cell with history, where IPython finds the `;` that keeps a cell's last value from being shown."""
+    return self.kc.execute(source, store_history=True, allow_stdin=allow_stdin, stop_on_error=False)
+
+
+RunningKernel.execute_cell_input = _execute
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a run in CI that skipped anything: nothing may pass by being skipped."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if os.environ.get("CI") and skipped and exitstatus == pytest.ExitCode.OK:
+        reporter.write_line(f"{len(skipped)} skipped: nothing may be skipped in CI", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    """Close what a test has drawn."""
+    yield
+    plt.close("all")

@@ -1,0 +1,112 @@
+"""Every page of the built site in a real browser: nothing broken, nothing foreign, readable, usable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pages() -> list[str]:
+    """Return the HTML names of all pages in the table of contents."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
+    entries = [toc["root"], *re.findall(r"'file': '([^']+)'", str(toc))]
+    return [f"{entry.removesuffix('.md').removesuffix('.ipynb')}.html" for entry in entries]
+
+
+EXTRA = ["search.html", "genindex.html"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", pages())
+def test_a_page_loads_clean_in_both_themes(page_of: Callable[..., Any], name: str, theme: str) -> None:
+    page = page_of(name, theme=theme)
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    assert page.locator("[data-widget-error]").count() == 0
+    assert page.locator("mjx-merror, .MathJax_Error").count() == 0
+
+
+@pytest.mark.parametrize("name", EXTRA)
+def test_search_and_index_load_clean(page_of: Callable[..., Any], name: str) -> None:
+    page_of(name)
+
+
+def test_the_watch_reports_a_foreign_request_and_a_missing_file(browser: Any, site_url: str, watch_class: type) -> None:
+    page = browser.new_context().new_page()
+    watch = watch_class(page, site_url)
+    page.goto(f"{site_url}/{pages()[0]}")
+    page.evaluate("fetch('http://127.0.0.1:9/').catch(() => 0)")
+    page.evaluate("fetch('/no-such-file')")
+    page.context.close()
+    assert any("another host" in problem for problem in watch.problems)
+    assert any("HTTP 404" in problem for problem in watch.problems)
+
+
+@pytest.mark.parametrize("name", pages())
+def test_a_phone_shows_a_page_without_sideways_scrolling(page_of: Callable[..., Any], name: str) -> None:
+    page = page_of(name, width=390)
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Return the source of axe-core."""
+    return (Path(find_spec("axe_playwright_python").submodule_search_locations[0]) / "axe.min.js").read_text("utf8")
+
+
+def violations(page: Any, axe: str) -> list[str]:
+    """Return what axe finds in the article and its widgets: rule, element, and what to do."""
+    page.evaluate(axe)
+    run = "rules => axe.run({ include: ['.bd-article'] }, { runOnly: rules, preload: false })"
+    found = page.evaluate(run, ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:160]} - {node['failureSummary']}" for rule in found for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", pages())
+def test_axe_finds_no_violation_in_an_article(page_of: Callable[..., Any], axe: str, name: str, theme: str) -> None:
+    assert violations(page_of(name, theme=theme), axe) == []
+
+
+def test_axe_finds_an_unlabelled_control(page_of: Callable[..., Any], axe: str) -> None:
+    page = page_of(pages()[1])
+    page.evaluate("document.querySelector('.bd-article').append(document.createElement('input'))")
+    assert any(violation.startswith("label") for violation in violations(page, axe))
+
+
+def test_the_theme_button_switches_the_page_and_its_widgets(page_of: Callable[..., Any]) -> None:
+    page = page_of(pages()[0], theme="light")
+    surface = "getComputedStyle(document.querySelector('.ia3')).backgroundColor"
+    before = page.evaluate(surface)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert page.evaluate(surface) != before
+
+
+def test_every_link_in_prose_that_sets_a_widget_does_so(page_of: Callable[..., Any]) -> None:
+    pressed = 0
+    for name in pages():
+        page = page_of(name)
+        buttons = page.locator("button.set-widget")
+        for i in range(buttons.count()):
+            button = buttons.nth(i)
+            wanted = page.evaluate("button => JSON.parse(button.dataset.set)", button.element_handle())
+            button.click()
+            widget = button.get_attribute("data-widget")
+            state = page.evaluate(
+                "([widget, names]) => names.map(name => ia3Widgets[widget][0].get(name))", [widget, list(wanted)]
+            )
+            assert state == list(wanted.values()), f"{name}: {button.inner_text()}"
+            pressed += 1
+    assert pressed >= 8
