@@ -43,6 +43,6 @@ clean:
 
 # Chromium: one that is already there, else the system's package manager (as root), else Playwright's own.
 .venv/.browser: .venv/.tests
-	command -v chromium || { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -q && apt-get install -qy chromium; } \
+	command -v chromium || { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy chromium; } \
 		|| $(BIN)/playwright install --with-deps chromium || $(BIN)/playwright install chromium
 	touch $@
