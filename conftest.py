@@ -11,6 +11,7 @@ import pytest
 from nbval.kernel import RunningKernel
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: on a busy machine two threads wait for each other
 matplotlib.use("Agg")  # here and not in the environment: the kernels that re-run the chapters draw inline
 
 

@@ -225,7 +225,8 @@
       found.model.set(changes);
       found.model.save_changes();
       const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-      found.el.scrollIntoView({ behavior: still ? "instant" : "smooth", block: "nearest" });
+      const block = found.el.offsetHeight > innerHeight ? "start" : "nearest";   // on a phone: its controls, not its end
+      found.el.scrollIntoView({ behavior: still ? "instant" : "smooth", block });
     });
   }
 

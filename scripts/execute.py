@@ -81,14 +81,20 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
 
 
 def kernel_environment(profile: str) -> dict[str, str]:
-    """The environment of the kernel: this one, less what makes two runs differ."""
+    """The environment of the kernel: this one, less what makes two runs differ.
+
+    The choice of a backend for matplotlib is left out, because the kernel brings the one that stores figures: with
+    MPLBACKEND=Agg in a reader's shell every figure would be missing from the outputs.
+    """
     fixed = {
         "PYTHONHASHSEED": "0",
         "SOURCE_DATE_EPOCH": "0",  # matplotlib writes the date into SVG and PDF files
+        "OMP_NUM_THREADS": "1",  # small tensors: on a busy machine two threads wait for each other
         "HF_HUB_OFFLINE": "1",  # stored outputs are those of the offline path
         "IPYTHONDIR": profile,  # a reader's own IPython settings stay out of the book
     }
-    return {**os.environ, **fixed}
+    inherited = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    return {**inherited, **fixed}
 
 
 # --- the normal form -------------------------------------------------------------------------------------------

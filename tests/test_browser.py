@@ -89,9 +89,24 @@ def test_axe_finds_an_unlabelled_control(page_of: Callable[..., Any], axe: str) 
 def test_the_theme_button_switches_the_page_and_its_widgets(page_of: Callable[..., Any]) -> None:
     page = page_of(pages()[0], theme="light")
     surface = "getComputedStyle(document.querySelector('.ia3')).backgroundColor"
-    before = page.evaluate(surface)
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    assert page.evaluate(surface) != before
+    seen = {page.evaluate("document.documentElement.dataset.theme"): page.evaluate(surface)}
+    for _ in range(3):  # light, dark, and the system's choice
+        page.locator("button.theme-switch-button").first.click()
+        seen[page.evaluate("document.documentElement.dataset.theme")] = page.evaluate(surface)
+    assert set(seen) == {"light", "dark"}
+    assert seen["light"] != seen["dark"]
+
+
+def test_a_widget_follows_the_window_from_laptop_to_phone(page_of: Callable[..., Any]) -> None:
+    page = page_of(pages()[0])
+    dot = page.locator(".ia3-handle .ia3-dot").first
+    before, narrow = dot.bounding_box(), 390
+    page.set_viewport_size({"width": narrow, "height": 844})
+    page.wait_for_function("document.querySelector('.ia3').getBoundingClientRect().width < 390")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    after = dot.bounding_box()
+    assert 0 <= after["x"] <= narrow - after["width"]
+    assert after["width"] == pytest.approx(before["width"], abs=1), "a handle keeps its size for the finger"
 
 
 def test_every_link_in_prose_that_sets_a_widget_does_so(page_of: Callable[..., Any]) -> None:

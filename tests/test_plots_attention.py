@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Text
 
 from ia3_lab.plots import (
     plot_attention_weights,
@@ -65,6 +66,28 @@ def test_a_block_has_a_pill_for_each_multiplication(cross_attention, attentions)
     ax = plot_rescaling_places(cross_attention=cross_attention)
     assert (pills(ax, "k"), pills(ax, "v"), pills(ax, "ff")) == (attentions, attentions, 1)
     assert ("cross-attention" in [text.get_text() for text in ax.texts]) is cross_attention
+
+
+@pytest.mark.parametrize(("cross_attention", "sources"), [(False, 0), (True, 1)])
+def test_only_cross_attention_draws_a_second_input(cross_attention, sources):
+    texts = [text.get_text() for text in plot_rescaling_places(cross_attention=cross_attention).texts]
+    assert (texts.count("$x$"), texts.count("$c$")) == (1, sources)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plot_attention_weights(WEIGHTS, ["a", "b"], ["x", "y", "z"], title="a title"),
+        lambda: plot_rescaled_vector([1.0], [2.0], ["a"]),
+        lambda: plot_weights_by_scale([0.0, 1.0], [[0.3, 0.7], [0.2, 0.8]], ["a", "b"]),
+        lambda: plot_rescaling_places(cross_attention=True),
+    ],
+)
+def test_text_is_large_enough_for_a_phone(draw):
+    ax = draw()
+    ax.figure.canvas.draw()
+    sizes = {text.get_fontsize() for text in ax.findobj(Text) if text.get_text() and text.get_visible()}
+    assert min(sizes) >= 12
 
 
 def test_a_figure_goes_into_the_axes_that_it_is_given():

@@ -131,7 +131,15 @@ def test_softmax_in_js_survives_large_scores(js):
 @pytest.mark.browser
 @pytest.mark.parametrize(
     ("value", "word"),
-    [(1, "unchanged"), (0, "off"), (1.8, "amplified"), (0.4, "inhibited"), (-0.1, "flipped"), (-2, "flipped")],
+    [
+        (1, "unchanged"),
+        (0, "off"),
+        (1.8, "amplified"),
+        (0.4, "inhibited"),
+        (-1, "flipped"),
+        (-0.1, "flipped and inhibited"),
+        (-2, "flipped and amplified"),
+    ],
 )
 def test_regimes_are_named_by_size_and_sign(js, value, word):
     assert js(AttentionHead)("regime", value) == word

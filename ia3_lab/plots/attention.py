@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Height of one attention in `plot_rescaling_places`, with the gap above it.
 _ATTENTION_HEIGHT = 4.3
+#: Points. Larger than matplotlib's, so that a figure is still legible when a phone shrinks it to half its width.
+_LARGE, _MEDIUM = 14.0, 12.5
 _VECTOR_ROLES = {"l_k": "k", "l_v": "v", "l_ff": "ff"}
 _VECTOR_LABELS = {"l_k": r"$\odot\ l_k$", "l_v": r"$\odot\ l_v$", "l_ff": r"$\odot\ l_{ff}$"}
 
@@ -66,11 +68,14 @@ def plot_attention_weights(
     ax = plt.subplots()[1] if ax is None else ax
     ax.imshow(table, cmap=SEQUENTIAL, vmin=0.0, vmax=1.0, aspect="auto")
     for (i, j), weight in np.ndenumerate(table):
-        ax.text(j, i, f"{weight:.2f}", ha="center", va="center", color="white" if weight > 0.6 else "black")
-    ax.set(xticks=range(len(keys)), yticks=range(len(queries)), xlabel="key (looked at)", ylabel="query (looking)")
-    ax.set_xticklabels(keys, fontsize=9)
-    ax.set_yticklabels(queries, fontsize=9)
-    ax.set_title(title)
+        color = "white" if weight > 0.6 else "black"
+        ax.text(j, i, f"{weight:.2f}", ha="center", va="center", color=color, fontsize=_MEDIUM)
+    ax.set(xticks=range(len(keys)), yticks=range(len(queries)))
+    ax.set_xticklabels(keys, fontsize=_MEDIUM, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticklabels(queries, fontsize=_MEDIUM)
+    ax.set_xlabel("key (looked at)", fontsize=_LARGE)
+    ax.set_ylabel("query (looking)", fontsize=_LARGE)
+    ax.set_title(title, fontsize=_LARGE)
     ax.grid(False)
     return ax
 
@@ -111,10 +116,12 @@ def plot_rescaled_vector(before: ArrayLike, after: ArrayLike, labels: Sequence[s
     ax.bar(place - 0.2, first, 0.36, facecolor="none", edgecolor=figure_color("base"), linewidth=1.6, label="$x_i$")
     ax.bar(place + 0.2, second, 0.36, color=figure_color("ia3"), label=r"$l_i\,x_i$")
     ax.axhline(0.0, color=figure_color("text"), linewidth=1.0)
-    ax.set(xticks=place, xlabel="entry of the vector", ylabel="value")
-    ax.set_xticklabels(labels)
+    ax.set_xticks(place, labels, fontsize=_LARGE)
+    ax.tick_params(axis="y", labelsize=_LARGE)
+    ax.set_xlabel("entry of the vector", fontsize=_LARGE)
+    ax.set_ylabel("value", fontsize=_LARGE)
     ax.grid(False, axis="x")
-    ax.legend()
+    ax.legend(fontsize=_LARGE)
     return ax
 
 
@@ -130,7 +137,7 @@ def plot_weights_by_scale(
     weights : array_like, shape (m, n_k)
         The query's attention weights at each c.
     keys : sequence of str, n_k entries
-        The tokens looked at; each line carries its name at its right end.
+        The tokens looked at, as names in the legend.
     ax : Axes, optional
         A new figure when None.
 
@@ -160,9 +167,13 @@ def plot_weights_by_scale(
         ax.plot(c, table[:, i], label=key, markevery=max(1, len(c) // 8), **look)
     for x, text in ((0.0, "c = 0\nuniform"), (1.0, "c = 1\nbase model")):
         ax.axvline(x, color=figure_color("text"), linewidth=1.0, alpha=0.7)
-        ax.annotate(text, (x, 1.02), ha="center", va="bottom", fontsize=9, xycoords=("data", "axes fraction"))
-    ax.set(xlabel="c, the value of every entry of $l_k$", ylabel="attention weight", ylim=(0, 1), xlim=(c[0], c[-1]))
-    ax.legend(title="looks at", ncols=1, loc="center left", bbox_to_anchor=(1.01, 0.5))
+        side = "right" if x == 0.0 else "left"
+        ax.annotate(text, (x, 1.02), ha=side, va="bottom", fontsize=_MEDIUM, xycoords=("data", "axes fraction"))
+    ax.set(ylim=(0, 1), xlim=(c[0], c[-1]))
+    ax.tick_params(labelsize=_LARGE)
+    ax.set_xlabel("c, the value of every entry of $l_k$", fontsize=_LARGE)
+    ax.set_ylabel("attention weight", fontsize=_LARGE)
+    ax.legend(title="looks at", loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=_MEDIUM, title_fontsize=_MEDIUM)
     return ax
 
 
@@ -206,10 +217,13 @@ def _attention_stage(ax: Axes, floor: float, context: str) -> None:
     _text(ax, 0.5, floor + 3.3, "self-attention" if context == "x" else "cross-attention", ha="left", weight="bold")
     if context == "c":
         _text(ax, 9.5, floor + 3.3, "$c$: the encoder's output", ha="right")
+        _text(ax, 6.55, floor - 0.4, "$c$")
     for x, label in ((1.9, "$q = xW_q$"), (5.0, f"$k = {context}W_k$"), (8.1, f"$v = {context}W_v$")):
         _box(ax, x, floor + 0.6, label)
         if label.startswith("$q") or context == "x":
             _arrow(ax, (5.0, floor - 0.35), (x, floor + 0.3))
+        else:
+            _arrow(ax, (6.55, floor - 0.2), (x, floor + 0.3))
     for x, vector in ((5.0, "l_k"), (8.1, "l_v")):
         _pill(ax, x, floor + 1.55, vector)
         _arrow(ax, (x, floor + 0.9), (x, floor + 1.25))
@@ -248,7 +262,7 @@ def _pill(ax: Axes, x: float, y: float, vector: str) -> None:
     color = figure_color(_VECTOR_ROLES[vector])
     style = "round,pad=0,rounding_size=0.3"
     ax.add_patch(FancyBboxPatch((x - 0.95, y - 0.3), 1.9, 0.6, boxstyle=style, facecolor=color, edgecolor="none"))
-    _text(ax, x, y, _VECTOR_LABELS[vector], color="white", fontsize=13)
+    _text(ax, x, y, _VECTOR_LABELS[vector], color="white", fontsize=16, weight="bold")
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -256,4 +270,4 @@ def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> No
 
 
 def _text(ax: Axes, x: float, y: float, text: str, **style: object) -> None:
-    ax.text(x, y, text, **{"ha": "center", "va": "center", **style})
+    ax.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": _LARGE, **style})

@@ -27,12 +27,13 @@ export function rescaledAttention(q, k, v, l_k, l_v) {
   return attention(q, rescale(k, l_k), rescale(v, l_v));
 }
 
-/** What one entry does to its feature, in a word. */
+/** What one entry does to its feature, by its sign and its size. */
 export function regime(value) {
   if (value === 1) return "unchanged";
   if (value === 0) return "off";
-  if (value < 0) return "flipped";
-  return value > 1 ? "amplified" : "inhibited";
+  const size = Math.abs(value), loudness = size > 1 ? "amplified" : "inhibited";
+  if (value > 0) return loudness;
+  return size === 1 ? "flipped" : `flipped and ${loudness}`;
 }
 
 /** "noun flipped, verb amplified"; a count where the list would be long. */

@@ -68,8 +68,7 @@ class AttentionHead(BookWidget):
 
     def __init__(self, **traits: Any) -> None:
         for vector, matrix in (("l_k", "k"), ("l_v", "v")):
-            rows = traits.get(matrix, _K if matrix == "k" else _V)
-            traits.setdefault(vector, [1.0] * (len(rows[0]) if len(rows) else 0))
+            traits.setdefault(vector, [1.0] * _width(traits.get(matrix, _K if matrix == "k" else _V)))
         super().__init__(**traits)
 
     @traitlets.validate("tokens", "q", "k", "v", "k_names", "v_names", "l_k", "l_v", "query")
@@ -119,6 +118,12 @@ class AttentionHead(BookWidget):
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width} {tall}" '
             f'width="100%" style="max-width: {width}px"><title>{escape(title)}</title>{"".join(parts)}</svg>'
         )
+
+
+def _width(rows: Any) -> int:
+    """Return the length of the first row; 0 for what has no rows, which its own trait refuses."""
+    first = rows[0] if isinstance(rows, list | tuple) and rows else None
+    return len(first) if isinstance(first, list | tuple) else 0
 
 
 def _text(x: float, y: float, text: str, anchor: str = "middle") -> str:
