@@ -71,8 +71,7 @@ def walk(model: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     >>> [name for name, _ in walk(nn.Sequential(nn.Linear(1, 1), nn.ReLU()))]
     ['', '0', '1']
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"expected an nn.Module, got {type(model).__name__}")
+    _check_module(model)
     yield prefix, model
     if not getattr(model, "is_adapter", False):
         for name, child in model._modules.items():  # named_children() would give a module shared by two names only once
@@ -103,10 +102,12 @@ def find_modules(model: nn.Module, patterns: Patterns, kinds: Kinds = nn.Module)
     >>> list(find_modules(nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1)), "*", nn.Linear))
     ['0', '2']
     """
-    if not isinstance(patterns, Iterable):
+    if not isinstance(patterns, Iterable) or isinstance(patterns, Mapping | bytes):
         raise TypeError(f"patterns must be strings such as ['*.k_proj'], got {type(patterns).__name__}: {patterns!r}")
     patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
     modules = {name: module for name, module in walk(model) if name}
+    if not callable(kinds) and not isinstance(kinds, tuple):
+        raise TypeError(f"kinds must be a class of modules, a tuple of such or a function, got {kinds!r}")
     accepts = kinds if not isinstance(kinds, type | tuple) else (lambda module: isinstance(module, kinds))
     if not modules and patterns:
         raise ValueError(
@@ -122,10 +123,9 @@ def find_modules(model: nn.Module, patterns: Patterns, kinds: Kinds = nn.Module)
             raise ValueError(_no_match(pattern, modules))
         if not fitting:
             examples = ", ".join(f"{name} ({type(modules[name]).__name__})" for name in matches[:3])
-            raise TypeError(
-                f"pattern {pattern!r} matches only modules of another kind: {examples}; name the layers "
-                f"themselves, for example {_linear_names(modules)}"
-            )
+            linear = _linear_names(modules)
+            hint = f"name the layers themselves, for example {linear}" if linear else "this model has no linear layer"
+            raise TypeError(f"pattern {pattern!r} matches only modules of another kind: {examples}; {hint}")
         found.update(fitting)
     return {name: module for name, module in modules.items() if name in found}
 
@@ -135,6 +135,8 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
 
     Raises
     ------
+    TypeError
+        If name is not a string or module is not a module.
     ValueError
         If the model has no module of that name.
 
@@ -143,6 +145,11 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
     >>> replace_module(nn.Sequential(nn.ReLU()), "0", nn.GELU())
     ReLU()
     """
+    if not isinstance(name, str) or not isinstance(module, nn.Module):
+        raise TypeError(
+            f"expected a dotted name and an nn.Module, got {type(name).__name__} and {type(module).__name__}; to take "
+            "a layer out put nn.Identity() there"
+        )
     parent_name, _, leaf = name.rpartition(".")
     modules = dict(walk(model))
     if not name or name not in modules:
@@ -157,6 +164,8 @@ def freeze_except(model: nn.Module, parameters: Tensor | Iterable[Tensor] | Mapp
 
     Raises
     ------
+    TypeError
+        If what is given are not floating-point parameters.
     ValueError
         If there is nothing to train, or one of the parameters is not the model's.
 
@@ -166,13 +175,18 @@ def freeze_except(model: nn.Module, parameters: Tensor | Iterable[Tensor] | Mapp
     >>> print(freeze_except(layer, [layer.bias]))
     2 trainable of 8 (25.0000%)
     """
+    _check_module(model)
     parameters = parameters.values() if isinstance(parameters, Mapping) else parameters
+    if not isinstance(parameters, Iterable):
+        raise TypeError(f"expected parameters, got a {type(parameters).__name__}; for a module give its .parameters()")
     parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     for parameter in parameters:
         if not isinstance(parameter, Tensor):
             raise TypeError(
                 f"expected parameters, got a {type(parameter).__name__}; for a module give its .parameters()"
             )
+        if not (parameter.is_floating_point() or parameter.is_complex()):
+            raise TypeError(f"expected parameters that can be trained, got one of {parameter.dtype}; leave it out")
     chosen = {id(parameter) for parameter in parameters}
     own = {id(p) for p in model.parameters()}
     if not chosen:
@@ -195,8 +209,14 @@ def count_parameters(model: nn.Module) -> ParameterCount:
     >>> print(count_parameters(nn.Linear(3, 2)))
     8 trainable of 8 (100.0000%)
     """
+    _check_module(model)
     parameters = list(model.parameters())
     return ParameterCount(sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters))
+
+
+def _check_module(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"expected an nn.Module, got {type(model).__name__}")
 
 
 def _linear_names(modules: Mapping[str, nn.Module]) -> list[str]:
@@ -209,9 +229,11 @@ def _no_match(pattern: str, modules: Mapping[str, nn.Module]) -> str:
     for name in filter(None, modules):
         if not name.rpartition(".")[2].isdigit():
             leaves.setdefault(name.rpartition(".")[2], name)
-    hint = f" (here: '*.{leaf}')" if leaf in leaves else ""
-    near = [leaves[close] for close in difflib.get_close_matches(leaf, leaves, n=4, cutoff=0.5)]
+    close = difflib.get_close_matches(leaf, leaves, n=4, cutoff=0.5)
+    near = [leaves[other] for other in close] or _linear_names(modules)
+    # A name without dots is its own pattern; "*.k_proj" needs a dot. The failed pattern is no example of a good one.
+    example = f"*.{close[0]}" if close and "." in near[0] else "".join(near[:1])
     return (
-        f"{pattern!r} matches no module of this model; a pattern must match the whole dotted name, such as "
-        f"'*.k_proj'{hint}; near names: {', '.join(near or _linear_names(modules)) or 'none'}"
+        f"{pattern!r} matches no module of this model; a pattern must match the whole dotted name"
+        f"{f', for example {example!r}' if example else ''}; near names: {', '.join(near) or 'none'}"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -76,11 +78,28 @@ def test_walk_gives_a_shared_module_under_each_of_its_names() -> None:
     assert len([module for module in shared().modules() if isinstance(module, nn.Linear)]) == 2
 
 
-def test_the_hint_names_the_pattern_that_would_match_only_if_there_is_one() -> None:
-    with pytest.raises(ValueError, match=r"\(here: '\*\.k_proj'\)"):
-        surgery.find_modules(model(), "k_proj")
-    with pytest.raises(ValueError, match=r"such as '\*\.k_proj'; near names: k_projector"):
-        surgery.find_modules(model(), "k_projectors")
+@pytest.mark.parametrize(
+    ("pattern", "example"),
+    [
+        ("k_proj", "*.k_proj"),
+        ("layers.7.v_proj", "*.v_proj"),
+        ("*.key_proj", "*.k_proj"),
+        ("k_projectors", "k_projector"),  # at the top of the model, where "*." would match nothing
+        ("*.k_projector", "k_projector"),
+        ("", "layers.0.k_proj"),
+    ],
+)
+def test_a_refused_pattern_comes_with_one_that_does_match(pattern: str, example: str) -> None:
+    with pytest.raises(ValueError, match="for example") as error:
+        surgery.find_modules(model(), pattern)
+    proposed = re.search("for example '(.*?)'", str(error.value))[1]
+    assert proposed == example != pattern
+    assert surgery.find_modules(model(), proposed)
+
+
+def test_no_example_is_made_up_for_a_model_without_linear_layers() -> None:
+    with pytest.raises(ValueError, match=r"the whole dotted name; near names: none$"):
+        surgery.find_modules(nn.Sequential(nn.ReLU()), "*.k_proj")
 
 
 def test_replace_module_puts_the_new_and_returns_the_old() -> None:
@@ -136,3 +155,34 @@ def test_conv1d_is_a_linear_layer_by_its_looks_and_conv1d_of_torch_is_not() -> N
     for other in (nn.Conv1d(3, 5, 1), nn.LayerNorm(3), nn.Embedding(3, 5), nn.Bilinear(2, 2, 2)):
         assert not surgery.is_linear(other)
     assert surgery.is_linear(type("Special", (Conv1D,), {})(5, 3)), "a subclass is one too"
+
+
+def test_only_a_module_under_a_name_can_be_put_in_place() -> None:
+    net = model()
+    for name, new in (("k_projector", None), ("k_projector", "Identity"), (0, nn.Identity())):
+        with pytest.raises(TypeError, match=r"expected a dotted name and an nn\.Module, got"):
+            surgery.replace_module(net, name, new)
+    assert isinstance(net["k_projector"], nn.Linear)
+
+
+def test_what_is_neither_a_kind_nor_a_function_is_refused() -> None:
+    for wrong in ("Linear", [nn.Linear], None):
+        with pytest.raises(TypeError, match="kinds must be a class of modules"):
+            surgery.find_modules(model(), "*", wrong)
+    with pytest.raises(TypeError, match=r"0 \(ReLU\); this model has no linear layer"):
+        surgery.find_modules(nn.Sequential(nn.ReLU()), "0", nn.Linear)
+
+
+def test_freezing_and_counting_say_what_they_take() -> None:
+    net = model()
+    for wrong in (None, 3, nn.Linear(1, 1)):
+        with pytest.raises(TypeError, match="expected parameters, got a"):
+            surgery.freeze_except(net, wrong)
+    net.codes = nn.Parameter(torch.ones(2, dtype=torch.int8), requires_grad=False)
+    before = [p.requires_grad for p in net.parameters()]
+    with pytest.raises(TypeError, match=r"can be trained, got one of torch\.int8"):
+        surgery.freeze_except(net, [net["k_projector"].bias, net.codes])
+    assert [p.requires_grad for p in net.parameters()] == before
+    for call in (surgery.count_parameters, lambda wrong: surgery.freeze_except(wrong, [net.codes])):
+        with pytest.raises(TypeError, match=r"expected an nn\.Module, got NoneType"):
+            call(None)

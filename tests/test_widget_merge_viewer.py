@@ -265,6 +265,7 @@ def test_mistakes_show_and_reset_takes_everything_back(widget_page):
     assert verdict.text_content().startswith("\u2713 Equal")
     page.get_by_label("merge into W_1 instead").check()
     assert verdict.text_content().startswith("\u2717 Not equal")
+    assert page.locator(".mv-note").last.text_content() == "l_ff scales the rows, before GELU"
     page.get_by_role("button", name="Reset").click()
     assert (trait(page, "vector"), trait(page, "forget_bias"), trait(page, "into_W_1")) == ("l_k", False, False)
     assert trait(page, "l_k") == [1.8, 0.5, 1.0, -0.6]

@@ -189,5 +189,5 @@ def plot_entry_paths(
         y = _numbers(values, f"paths[{label!r}]")
         ax.plot(np.arange(y.size), y, LINES[i % len(LINES)], color=figure_color(_SERIES[i % len(_SERIES)]), label=label)
     ax.set(xlabel="step", ylabel=ylabel)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.18), ncols=1 + (len(paths) > 2), fontsize="small")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return ax

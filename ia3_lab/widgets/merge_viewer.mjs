@@ -276,7 +276,7 @@ function render({ model, el }) {
     ];
     const shown = now.layout === "torch" ? [sizes.dOut, sizes.dIn, "out, in"] : [sizes.dIn, sizes.dOut, "in, out"];
     before.fill(`Frozen ${weight}, ${now.vector} beside it`, `shape (${shown[0]}, ${shown[1]}) = (${shown[2]})`, drawings[0].svg);
-    after.fill(`Merged: one plain layer`, `${now.vector} scales the ${scaledAxis(side, now.layout)}`, drawings[1].svg);
+    after.fill(`Merged: one plain layer`, `${now.vector} scales the ${scaledAxis(side, now.layout)}${now.intoW1 ? ", before GELU" : ""}`, drawings[1].svg);
   };
   const draw = () => {
     const now = state(), result = mergeResult(now), equal = result.largest < 1e-9;
