@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
@@ -13,6 +14,9 @@ from nbval.kernel import RunningKernel
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: on a busy machine two threads wait for each other
 matplotlib.use("Agg")  # here and not in the environment: the kernels that re-run the chapters draw inline
+# The same examples in every run, and no verdict on how long one took on a shared machine.
+hypothesis.settings.register_profile("book", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("book")
 
 
 def _execute(self: RunningKernel, source: str, allow_stdin: bool | None = None) -> str:

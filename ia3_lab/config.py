@@ -5,11 +5,15 @@ a tied output head counted once: ``GPT2LMHeadModel``, ``T5ForConditionalGenerati
 ``MistralForCausalLM``, ``OPTForCausalLM``, ``Qwen2ForCausalLM``; for BERT and DistilBERT the bare encoder,
 ``BertModel`` (with its pooler) and ``DistilBertModel``. The tests build each on the meta device and compare.
 ``transformers`` 5 ties the head of every T5; T5 v1.1 itself has an untied head, ``32,128 * d_model`` parameters more.
+
+A preset's ``source`` names the paper and, after "config.json of", a model on the Hugging Face hub whose configuration
+has these sizes. The LLaMA repositories there are conversions of the original release, made by others.
 """
 
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -51,6 +55,11 @@ class ModelConfig:
     ValueError
         If a size is out of range, or heads do not divide what they must divide.
 
+    Notes
+    -----
+    ``dataclasses.replace`` keeps what was worked out. When you change what they depend on, pass ``d_head``,
+    ``num_kv_heads`` and ``base_parameters`` too: a new number, or None to leave them out.
+
     Examples
     --------
     >>> config = ModelConfig(name="toy", d_model=64, d_ff=256, num_layers=2, num_heads=8, num_kv_heads=2)
@@ -82,11 +91,8 @@ class ModelConfig:
         self._fill_in()
 
     def _check_size(self, field: str, least: int) -> None:
-        value = getattr(self, field)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{field} of {self.name!r} must be a whole number, got {value!r}; pass an int.")
-        if value < least:
-            raise ValueError(f"{field} of {self.name!r} must be at least {least}, got {value}.")
+        value = whole_number(getattr(self, field), f"{field} of {self.name!r}", least)
+        object.__setattr__(self, field, value)
 
     def _fill_in(self) -> None:
         """Work out the sizes that were left out, and check that the heads divide what they must."""
@@ -126,6 +132,44 @@ class ModelConfig:
         return self.num_layers + 2 * self.num_decoder_layers
 
 
+def whole_number(value: object, name: str, least: int) -> int:
+    """Return a size as a Python int, whichever library it comes from.
+
+    Parameters
+    ----------
+    value : object
+        An int, or an integer of NumPy's.
+    name : str
+        What to call it in a message.
+    least : int
+        The smallest value allowed.
+
+    Returns
+    -------
+    int
+        The same number.
+
+    Raises
+    ------
+    TypeError
+        If it is not a whole number; True and 8.0 are none.
+    ValueError
+        If it is too small.
+
+    Examples
+    --------
+    >>> whole_number(8, "rank", least=1)
+    8
+    """
+    try:
+        number = operator.index(None if isinstance(value, bool) else value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, got {value!r}; pass an int.") from None
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, got {number}; pass a larger one.")
+    return number
+
+
 def _gpt2(name: str, size: tuple[int, int, int], base_parameters: int) -> ModelConfig:
     d_model, num_layers, num_heads = size
     return ModelConfig(
@@ -135,11 +179,11 @@ def _gpt2(name: str, size: tuple[int, int, int], base_parameters: int) -> ModelC
         num_layers=num_layers,
         num_heads=num_heads,
         base_parameters=base_parameters,
-        source="Radford et al. 2019, Table 2 (layers, d_model); heads from the released hparams.json",
+        source=f"Radford et al. 2019, Table 2 (layers, d_model); heads: config.json of openai-community/{name}",
     )
 
 
-def _t0(name: str, d_model: int, d_ff: int, num_heads: int, base_parameters: int, t5: str) -> ModelConfig:
+def _t0(name: str, d_model: int, d_ff: int, num_heads: int, base_parameters: int, models: str) -> ModelConfig:
     return ModelConfig(
         name=name,
         d_model=d_model,
@@ -150,7 +194,7 @@ def _t0(name: str, d_model: int, d_ff: int, num_heads: int, base_parameters: int
         d_head=64,
         gated_ffn=True,
         base_parameters=base_parameters,
-        source=f"Sanh et al. 2022 start from T5 v1.1 {t5} (LM-adapted); sizes from its released configuration",
+        source=f"Sanh et al. 2022: T5 v1.1, trained further; sizes: config.json of {models}",
     )
 
 
@@ -164,7 +208,7 @@ def _llama(name: str, size: tuple[int, int, int, int], base_parameters: int) -> 
         num_heads=num_heads,
         gated_ffn=True,
         base_parameters=base_parameters,
-        source="Touvron et al. 2023, Table 2; d_ff: 2/3 of 4 d_model (section 2.2), rounded up to a multiple of 256",
+        source=f"Touvron et al. 2023, Table 2; d_ff: config.json of huggyllama/{name}",
     )
 
 
@@ -176,16 +220,24 @@ def _presets() -> list[ModelConfig]:
         _gpt2("gpt2-medium", (1024, 24, 16), 354_823_168),
         _gpt2("gpt2-large", (1280, 36, 20), 774_030_080),
         _gpt2("gpt2-xl", (1600, 48, 25), 1_557_611_200),
-        _t0("t0-3b", 2048, 5120, 32, 2_783_959_040, "XL"),
-        _t0("t0-11b", 4096, 10240, 64, 11_003_736_064, "XXL"),
+        _t0("t0-3b", 2048, 5120, 32, 2_783_959_040, "bigscience/T0_3B and google/t5-v1_1-xl"),
+        _t0("t0-11b", 4096, 10240, 64, 11_003_736_064, "bigscience/T0pp and google/t5-v1_1-xxl"),
         _llama("llama-7b", (4096, 11008, 32, 32), 6_738_415_616),
         _llama("llama-13b", (5120, 13824, 40, 40), 13_015_864_320),
         _llama("llama-30b", (6656, 17920, 60, 52), 32_528_943_616),
         _llama("llama-65b", (8192, 22016, 80, 64), 65_285_660_672),
         ModelConfig(
-            name="llama-3-8b", **grouped, base_parameters=8_030_261_248, source="Grattafiori et al. 2024, Table 3"
+            name="llama-3-8b",
+            **grouped,
+            base_parameters=8_030_261_248,
+            source="Grattafiori et al. 2024, Table 3; config.json of meta-llama/Meta-Llama-3-8B",
         ),
-        ModelConfig(name="mistral-7b", **grouped, base_parameters=7_241_732_096, source="Jiang et al. 2023, Table 1"),
+        ModelConfig(
+            name="mistral-7b",
+            **grouped,
+            base_parameters=7_241_732_096,
+            source="Jiang et al. 2023, Table 1; config.json of mistralai/Mistral-7B-v0.1",
+        ),
         ModelConfig(
             name="opt-13b",
             d_model=5120,
@@ -193,7 +245,7 @@ def _presets() -> list[ModelConfig]:
             num_layers=40,
             num_heads=40,
             base_parameters=12_853_473_280,
-            source="Zhang et al. 2022, Table 1; d_ff is 4 d_model",
+            source="Zhang et al. 2022, Table 1 (layers, heads, d_model); d_ff: config.json of facebook/opt-13b",
         ),
         ModelConfig(
             name="qwen2-7b",
@@ -204,21 +256,21 @@ def _presets() -> list[ModelConfig]:
             num_kv_heads=4,
             gated_ffn=True,
             base_parameters=7_615_616_512,
-            source="Yang et al. 2024, Table 1",
+            source="Yang et al. 2024, Table 1; config.json of Qwen/Qwen2-7B",
         ),
         ModelConfig(
             name="distilbert",
             **encoder,
             num_layers=6,
             base_parameters=66_362_880,
-            source="Sanh et al. 2019, section 3: BERT-base with half the layers",
+            source="Sanh et al. 2019, section 3; config.json of distilbert/distilbert-base-uncased",
         ),
         ModelConfig(
             name="bert-base",
             **encoder,
             num_layers=12,
             base_parameters=109_482_240,
-            source="Devlin et al. 2019, section 3",
+            source="Devlin et al. 2019, section 3; config.json of google-bert/bert-base-uncased",
         ),
     ]
 
@@ -254,8 +306,7 @@ def get_preset(name: str) -> ModelConfig:
     >>> get_preset("llama-7b").d_ff
     11008
     """
-    key = ALIASES.get(name, name)
-    if key in PRESETS:
+    if isinstance(name, str) and (key := ALIASES.get(name, name)) in PRESETS:
         return PRESETS[key]
     near = difflib.get_close_matches(str(name).lower(), [*PRESETS, *ALIASES], n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ia3_lab.config import ModelConfig
+from ia3_lab.config import ModelConfig, whole_number
 
 #: The vectors of IA3, in the order of a forward pass.
 VECTORS = ("l_k", "l_v", "l_ff")
@@ -100,7 +101,7 @@ class AdapterCount:
         ValueError
             If the dtype is unknown.
         """
-        if dtype not in DTYPE_BYTES:
+        if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
             raise ValueError(f"unknown dtype {dtype!r}; expected one of {', '.join(DTYPE_BYTES)}.")
         return self.total * DTYPE_BYTES[dtype]
 
@@ -148,6 +149,8 @@ def count_ia3(config: ModelConfig, vectors: Iterable[str] = VECTORS) -> AdapterC
 
     Raises
     ------
+    TypeError
+        If the config is no ModelConfig.
     ValueError
         If a vector is unknown or none is given.
 
@@ -157,6 +160,7 @@ def count_ia3(config: ModelConfig, vectors: Iterable[str] = VECTORS) -> AdapterC
     >>> count_ia3(get_preset("llama-7b")).total
     614400
     """
+    _check_config(config)
     sizes = {"l_k": ("d_kv", config.d_kv), "l_v": ("d_kv", config.d_kv), "l_ff": ("d_ff", config.d_ff)}
     chosen = _chosen("vector", vectors, VECTORS)
     return AdapterCount(
@@ -185,7 +189,7 @@ def count_lora(config: ModelConfig, rank: int, targets: Iterable[str] = SAME_PLA
     Raises
     ------
     TypeError
-        If the rank is not a whole number.
+        If the config is no ModelConfig, or the rank is not a whole number.
     ValueError
         If the rank is below 1, a target is unknown, none is given, or ``"W_gate"`` is asked of an ungated model.
 
@@ -195,13 +199,9 @@ def count_lora(config: ModelConfig, rank: int, targets: Iterable[str] = SAME_PLA
     >>> count_lora(get_preset("llama-7b"), rank=8).total
     11927552
     """
-    if isinstance(rank, bool) or not isinstance(rank, int):
-        raise TypeError(f"rank must be a whole number, got {rank!r}; pass an int.")
-    if rank < 1:
-        raise ValueError(f"rank must be at least 1, got {rank}.")
+    _check_config(config)
+    rank = whole_number(rank, "rank", least=1)
     chosen = _chosen("target", targets, MATRICES)
-    if "W_gate" in chosen and not config.gated_ffn:
-        raise ValueError(f"{config.name!r} has no W_gate: its feed-forward network is not gated; drop that target.")
     shapes = {role: matrix_shape(config, role) for role in chosen}
     names = {role: _MATRIX_SIZES[role] for role in chosen}
     sizes = {role: (f"r ({' + '.join(names[role])})", rank * sum(shapes[role])) for role in chosen}
@@ -237,7 +237,7 @@ def matrix_shape(config: ModelConfig, role: str) -> tuple[int, int]:
     Raises
     ------
     ValueError
-        If the role is unknown.
+        If the role is unknown, or ``"W_gate"`` is asked of an ungated model.
 
     Examples
     --------
@@ -245,7 +245,10 @@ def matrix_shape(config: ModelConfig, role: str) -> tuple[int, int]:
     >>> matrix_shape(get_preset("llama-3-8b"), "W_k")
     (4096, 1024)
     """
+    _check_config(config)
     (role,) = _chosen("matrix", [role], MATRICES)
+    if role == "W_gate" and not config.gated_ffn:
+        raise ValueError(f"{config.name!r} has no W_gate: its feed-forward network is not gated; leave W_gate out.")
     width_in, width_out = _MATRIX_SIZES[role]
     return getattr(config, width_in), getattr(config, width_out)
 
@@ -269,10 +272,11 @@ def count_matrices(config: ModelConfig) -> int:
     >>> count_matrices(get_preset("llama-7b"))
     6476005376
     """
+    _check_config(config)
     sizes = {}
     for role in MATRICES:
-        width_in, width_out = matrix_shape(config, role)
         if role != "W_gate" or config.gated_ffn:
+            width_in, width_out = matrix_shape(config, role)
             sizes[role] = (" x ".join(_MATRIX_SIZES[role]), width_in * width_out)
     return sum(row.total for row in _rows(config, sizes))
 
@@ -354,7 +358,7 @@ class ComparisonTable:
         return _table(self.title, head, body, text_columns=1)
 
 
-def ratio_table(configs: Iterable[ModelConfig], rank: int, targets: Sequence[str] = SAME_PLACES) -> ComparisonTable:
+def ratio_table(configs: Iterable[ModelConfig], rank: int, targets: Iterable[str] = SAME_PLACES) -> ComparisonTable:
     """Compare IA3 with LoRA of one rank over several models.
 
     Parameters
@@ -377,13 +381,13 @@ def ratio_table(configs: Iterable[ModelConfig], rank: int, targets: Sequence[str
     >>> [round(row.ratio, 2) for row in ratio_table([get_preset("gpt2")], rank=8)]
     [18.67]
     """
-    rows = tuple(
-        Comparison(config.name, rank, count_ia3(config), count_lora(config, rank, targets)) for config in configs
-    )
-    return ComparisonTable(f"LoRA on {', '.join(targets)}", rows)
+    chosen = _chosen("target", targets, MATRICES)
+    pairs = [(count_ia3(config), count_lora(config, rank, chosen)) for config in _several("model", configs)]
+    rows = tuple(Comparison(ia3.model, rank, ia3, lora) for ia3, lora in pairs)
+    return ComparisonTable(f"LoRA on {', '.join(chosen)}", rows)
 
 
-def rank_table(config: ModelConfig, ranks: Iterable[int], targets: Sequence[str] = SAME_PLACES) -> ComparisonTable:
+def rank_table(config: ModelConfig, ranks: Iterable[int], targets: Iterable[str] = SAME_PLACES) -> ComparisonTable:
     """Compare IA3 with LoRA of several ranks on one model.
 
     Parameters
@@ -406,19 +410,31 @@ def rank_table(config: ModelConfig, ranks: Iterable[int], targets: Sequence[str]
     >>> [row.lora.total for row in rank_table(get_preset("llama-7b"), (1, 64))]
     [1490944, 95420416]
     """
-    ia3 = count_ia3(config)
-    rows = tuple(Comparison(config.name, rank, ia3, count_lora(config, rank, targets)) for rank in ranks)
-    return ComparisonTable(f"LoRA on {', '.join(targets)}", rows)
+    ia3, chosen = count_ia3(config), _chosen("target", targets, MATRICES)
+    rows = [Comparison(config.name, rank, ia3, count_lora(config, rank, chosen)) for rank in _several("rank", ranks)]
+    return ComparisonTable(f"LoRA on {', '.join(chosen)}", tuple(rows))
 
 
 def _chosen(kind: str, names: Iterable[str], known: tuple[str, ...]) -> tuple[str, ...]:
     """Return the chosen roles once each in their usual order, or say which name is wrong."""
-    names = (names,) if isinstance(names, str) else tuple(names)
+    names = (names,) if isinstance(names, str) else _several(kind, names)
     if wrong := [name for name in names if name not in known]:
         raise ValueError(f"unknown {kind} {wrong[0]!r}; expected one of {', '.join(known)}.")
-    if not names:
-        raise ValueError(f"expected at least one {kind}, got none; choose from {', '.join(known)}.")
     return tuple(name for name in known if name in names)
+
+
+def _several(kind: str, things: Iterable[Any]) -> tuple[Any, ...]:
+    """Return at least one thing as a tuple, or say what came instead of a list."""
+    if not isinstance(things, Iterable):
+        raise TypeError(f"expected a list of one {kind} or more, got {things!r}; put it in square brackets.")
+    if not (several := tuple(things)):
+        raise ValueError(f"expected at least one {kind}, got none; give one or more.")
+    return several
+
+
+def _check_config(config: ModelConfig) -> None:
+    if not isinstance(config, ModelConfig):
+        raise TypeError(f"expected a ModelConfig, got {config!r}; make one, or use get_preset(name).")
 
 
 def _rows(config: ModelConfig, sizes: dict[str, tuple[str, int]]) -> tuple[CountRow, ...]:

@@ -159,12 +159,19 @@ def format_count(count: int) -> str:
     str
         The digits in groups of three.
 
+    Raises
+    ------
+    ValueError
+        If the number is not whole.
+
     Examples
     --------
     >>> format_count(614400)
     '614,400'
     """
-    return f"{count:,d}"
+    if count != int(count):
+        raise ValueError(f"expected a whole number, got {count}; round it first.")
+    return f"{int(count):,d}"
 
 
 def format_bytes(count: float) -> str:
@@ -192,8 +199,9 @@ def format_bytes(count: float) -> str:
     """
     if not count >= 0:
         raise ValueError(f"expected a number of bytes of at least 0, got {count}.")
+    rounded = float(f"{count:.3g}")  # first, so that 999,999 becomes 1.00 MB and not 1000 kB
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            value = count / size
+        if rounded >= size:
+            value = rounded / size
             return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
-    return f"{count:.0f} B"
+    return f"{rounded:.0f} B"

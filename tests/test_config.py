@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 
 from ia3_lab.config import ALIASES, PRESETS, ModelConfig, get_preset
@@ -52,10 +53,23 @@ def test_a_size_below_one_is_refused(field: str, value: int) -> None:
 
 
 @pytest.mark.parametrize("field", ["d_model", "num_layers", "num_decoder_layers", "base_parameters"])
-@pytest.mark.parametrize("value", [48.0, "48", True, float("nan")])
+@pytest.mark.parametrize("value", [48.0, "48", True, float("nan"), np.float64(48)])
 def test_a_size_that_is_not_a_whole_number_is_refused(field: str, value: object) -> None:
     with pytest.raises(TypeError, match=rf"{field} of 'toy' must be a whole number, got {re.escape(repr(value))}"):
         ModelConfig(**{**SIZES, field: value})
+
+
+def test_numpys_whole_numbers_are_taken_as_pythons() -> None:
+    config = ModelConfig(**{**SIZES, "d_model": np.int64(48), "num_layers": np.uint8(3)})
+    assert config == ModelConfig(**SIZES)
+    assert type(config.d_model) is type(config.num_layers) is int
+
+
+def test_replacing_a_width_keeps_the_head_unless_it_is_left_out_again() -> None:
+    config = ModelConfig(**SIZES, base_parameters=10**6)
+    assert dataclasses.replace(config, d_model=96).d_head == 8
+    fresh = dataclasses.replace(config, d_model=96, d_head=None, num_kv_heads=None, base_parameters=None)
+    assert fresh == ModelConfig(**{**SIZES, "d_model": 96})
 
 
 def test_heads_must_share_key_heads_evenly() -> None:
@@ -72,8 +86,15 @@ def test_gated_is_yes_or_no() -> None:
 @each_preset
 def test_a_preset_stands_under_its_own_name_with_a_source_and_a_size(config: ModelConfig) -> None:
     assert get_preset(config.name) is config
-    assert re.search(r"et al\. \d{4}", config.source)
+    assert re.search(r"^[A-Z]\w+ et al\. \d{4}[,:].*config\.json of [\w-]+/[\w.-]+", config.source)
     assert config.base_parameters > config.num_blocks * config.d_model * config.d_ff
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if re.match(r"llama-\d+b", name)])
+def test_llama_rounds_two_thirds_of_4d_up_to_a_multiple_of_256(name: str) -> None:
+    config = get_preset(name)
+    assert config.d_ff == -(-8 * config.d_model // (3 * 256)) * 256
+    assert get_preset("llama-3-8b").d_ff != -(-8 * 4096 // (3 * 256)) * 256
 
 
 def test_presets_cannot_be_changed() -> None:
@@ -95,6 +116,7 @@ def test_an_unknown_preset_suggests_the_nearest(wrong: str, near: str) -> None:
         get_preset(wrong)
 
 
-def test_a_name_near_nothing_lists_what_there_is() -> None:
-    with pytest.raises(ValueError, match=r"unknown preset '###'; The presets are gpt2, "):
-        get_preset("###")
+@pytest.mark.parametrize("name", ["###", None, 7, {}])
+def test_a_name_near_nothing_lists_what_there_is(name: object) -> None:
+    with pytest.raises(ValueError, match=rf"unknown preset {re.escape(repr(name))}; The presets are gpt2, "):
+        get_preset(name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -95,6 +97,7 @@ def low_rank_pair(weight: torch.Tensor, rank: int) -> tuple[nn.Parameter, nn.Par
     return tuple(nn.Parameter(torch.empty(shape, device="meta")) for shape in shapes)
 
 
+@settings(deadline=None)
 @given(config=configs(), vectors=st.sets(st.sampled_from(VECTORS), min_size=1))
 def test_ia3_closed_form_equals_the_sum_over_vectors(config: ModelConfig, vectors: set[str]) -> None:
     counted = sum(
@@ -106,6 +109,7 @@ def test_ia3_closed_form_equals_the_sum_over_vectors(config: ModelConfig, vector
     assert count_ia3(config, vectors).total == counted
 
 
+@settings(deadline=None)
 @given(config=configs(), rank=st.integers(1, 70), data=st.data())
 def test_lora_closed_form_equals_the_sum_over_factors(config: ModelConfig, rank: int, data: Any) -> None:
     known = [role for role in MATRICES if role != "W_gate" or config.gated_ffn]
@@ -120,6 +124,7 @@ def test_lora_closed_form_equals_the_sum_over_factors(config: ModelConfig, rank:
     assert count_lora(config, rank, targets).total == counted
 
 
+@settings(deadline=None)
 @given(config=configs())
 def test_matrices_are_all_weights_of_all_blocks(config: ModelConfig) -> None:
     assert count_matrices(config) == sum(
@@ -127,6 +132,7 @@ def test_matrices_are_all_weights_of_all_blocks(config: ModelConfig) -> None:
     )
 
 
+@settings(deadline=None)
 @given(config=configs(), rank=st.integers(2, 64))
 def test_lora_is_proportional_to_its_rank(config: ModelConfig, rank: int) -> None:
     assert count_lora(config, rank).total == rank * count_lora(config, 1).total
@@ -134,6 +140,7 @@ def test_lora_is_proportional_to_its_rank(config: ModelConfig, rank: int) -> Non
     assert ratio == pytest.approx(rank / break_even_rank(config))
 
 
+@settings(deadline=None)
 @given(config=configs())
 def test_rows_add_up_and_the_share_is_of_the_base_model(config: ModelConfig) -> None:
     for count in (count_ia3(config), count_lora(config, 3, ("W_q", "W_2"))):
@@ -144,7 +151,7 @@ def test_rows_add_up_and_the_share_is_of_the_base_model(config: ModelConfig) -> 
             assert count.per_layer * config.num_layers == count.total
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(num_heads=st.sampled_from([2, 4]), width=st.integers(2, 9), d_ff=st.integers(3, 40), gated=st.booleans())
 def test_the_library_block_has_the_counted_parameters(num_heads: int, width: int, d_ff: int, gated: bool) -> None:
     from ia3_lab import lora
@@ -288,6 +295,16 @@ def peft_targets(name: str, roles: tuple[str, ...]) -> list[str] | str:
     return "|".join(chosen) if name == "bert-base" else chosen
 
 
+def trained_beside(model: nn.Module, targets: list[str] | str) -> int:
+    """Count what PEFT trains beside the layers of one name or one pattern."""
+    pattern = targets if isinstance(targets, str) else rf".*\.{targets[0]}"
+    return sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and re.fullmatch(pattern, name.partition(".lora_")[0])
+    )
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_has_the_base_parameters_of_the_model_that_transformers_builds(name: str) -> None:
     assert sum(parameter.numel() for parameter in build(name).parameters()) == get_preset(name).base_parameters
@@ -303,14 +320,24 @@ def test_ia3_closed_form_equals_what_peft_trains(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WRAPPED)
-@pytest.mark.parametrize("targets", [SAME_PLACES, ("W_q", "W_v"), MATRICES], ids="-".join)
-def test_lora_closed_form_equals_what_peft_trains(name: str, targets: tuple[str, ...]) -> None:
+def test_lora_closed_form_equals_what_peft_trains_matrix_by_matrix(name: str) -> None:
     from peft import LoraConfig
 
     config = get_preset(name)
-    targets = tuple(role for role in targets if role != "W_gate" or config.gated_ffn)
-    peft_config = LoraConfig(r=5, target_modules=peft_targets(name, targets))
-    assert trainable(build(name), peft_config) == count_lora(config, 5, targets).total
+    roles = tuple(role for role in MATRICES if role != "W_gate" or config.gated_ffn)
+    model = build(name)
+    total = trainable(model, LoraConfig(r=5, target_modules=peft_targets(name, roles)))
+    assert total == count_lora(config, 5, roles).total
+    for role in roles:
+        assert trained_beside(model, peft_targets(name, (role,))) == count_lora(config, 5, [role]).total
+
+
+@pytest.mark.parametrize("targets", [SAME_PLACES, ("W_q", "W_v")], ids="-".join)
+def test_peft_trains_the_chosen_matrices_and_no_others(targets: tuple[str, ...]) -> None:
+    from peft import LoraConfig
+
+    peft_config = LoraConfig(r=8, target_modules=peft_targets("llama-3-8b", targets))
+    assert trainable(build("llama-3-8b"), peft_config) == count_lora(get_preset("llama-3-8b"), 8, targets).total
 
 
 def test_gpt2_in_peft_scales_queries_too_because_its_three_matrices_are_one() -> None:
@@ -414,12 +441,42 @@ def test_roles_are_counted_once_in_their_usual_order() -> None:
         (lambda c: count_lora(c, 1, ()), "at least one target, got none"),
         (lambda c: count_lora(c, 1, ["W_gate"]), "'gpt2' has no W_gate"),
         (lambda c: matrix_shape(c, "W_x"), "unknown matrix 'W_x'"),
+        (lambda c: matrix_shape(c, "W_gate"), "'gpt2' has no W_gate"),
+        (lambda c: count_ia3(c).bytes(["float32"]), "unknown dtype .'float32'.; expected one of float64"),
+        (lambda c: ratio_table([], 8), "at least one model, got none"),
+        (lambda c: rank_table(c, []), "at least one rank, got none"),
         (lambda c: count_ia3(c).bytes("int4"), "unknown dtype 'int4'; expected one of float64"),
     ],
 )
 def test_a_wrong_choice_is_refused_with_what_was_expected(call: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         call(get_preset("gpt2"))
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda c: count_ia3("gpt2"), r"expected a ModelConfig, got 'gpt2'; make one, or use get_preset\(name\)"),
+        (lambda c: count_lora(None, 8), "expected a ModelConfig, got None"),
+        (lambda c: count_matrices("gpt2"), "expected a ModelConfig, got 'gpt2'"),
+        (lambda c: ratio_table(["gpt2"], 8), "expected a ModelConfig, got 'gpt2'"),
+        (lambda c: ratio_table(c, 8), "a list of one model or more, got ModelConfig"),
+        (lambda c: rank_table(c, 8), "a list of one rank or more, got 8"),
+        (lambda c: count_lora(c, 8, None), "a list of one target or more, got None"),
+        (lambda c: count_ia3(c, 3), "a list of one vector or more, got 3"),
+    ],
+)
+def test_the_wrong_kind_of_thing_is_refused_with_what_was_expected(call: Any, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        call(get_preset("gpt2"))
+
+
+def test_a_single_name_a_generator_and_numpys_numbers_do_as_well_as_lists() -> None:
+    models = [get_preset("gpt2"), get_preset("llama-7b")]
+    listed = str(ratio_table(models, 8, ["W_q", "W_v"]))
+    assert str(ratio_table((model for model in models), 8, (role for role in ("W_v", "W_q")))) == listed
+    assert str(ratio_table(models, 8, "W_q")) == str(ratio_table(models, 8, ["W_q"]))
+    assert str(rank_table(models[0], np.arange(1, 4))) == str(rank_table(models[0], [1, 2, 3]))
 
 
 @pytest.mark.parametrize("rank", [8.0, "8", True])

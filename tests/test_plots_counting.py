@@ -79,8 +79,13 @@ def test_a_figure_is_drawn_on_the_axes_it_is_given():
         (lambda: plot_model_sizes(MODELS, {"ia3": [1]}), r"ia3 must have shape \(2,\), got \(1,\)"),
         (lambda: plot_model_sizes(MODELS, {"ia3": [1, 0]}), "ia3 must be positive and finite"),
         (lambda: plot_rank_growth([1, 2], {"W_q": [3]}, 5), r"W_q must have shape \(2,\), got \(1,\)"),
-        (lambda: plot_rank_growth([1, float("nan")], {}, 5), "ranks must be positive and finite"),
+        (lambda: plot_rank_growth([1, float("nan")], {"W_q": [3, 6]}, 5), "ranks must be positive and finite"),
+        (lambda: plot_model_sizes(MODELS, {}), "at least one series, got none"),
+        (lambda: plot_rank_growth([1, 2], {}, 5), "at least one series of LoRA, got none"),
+        (lambda: plot_rank_growth([1, 2], {"W_q": [3, 6]}, 0), "ia3 must be positive and finite"),
+        (lambda: plot_rank_growth([1, 2], {"W_q": [3, 6]}, float("nan")), "ia3 must be positive and finite"),
         (lambda: plot_storage(["a"], [1.0], roles=[]), "one role for each of 1 names, got 0"),
+        (lambda: plot_storage(["a"], [1.0], roles=["bitfit"]), "unknown role 'bitfit'; expected one of ia3"),
     ],
 )
 def test_data_that_cannot_be_drawn_is_refused_with_what_was_expected(call, says):

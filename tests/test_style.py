@@ -70,3 +70,9 @@ def test_a_megabyte_is_a_million_bytes(count: float, text: str) -> None:
 def test_bytes_that_are_no_amount_are_refused(count: float) -> None:
     with pytest.raises(ValueError, match="at least 0"):
         style.format_bytes(count)
+
+
+def test_a_count_is_whole() -> None:
+    assert style.format_count(614_400.0) == "614,400"
+    with pytest.raises(ValueError, match="whole number"):
+        style.format_count(2.5)

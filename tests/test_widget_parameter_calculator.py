@@ -67,12 +67,12 @@ def test_the_script_counts_what_the_package_counts(js, seed: int) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_gives_the_known_totals_in_the_script(js, name: str) -> None:
-    call, widget = js(ParameterCalculator), ParameterCalculator(preset=name)
-    sizes = widget.presets[name]
-    assert call("countIa3", sizes, list(VECTORS)) == count_ia3(get_preset(name)).total
-    assert call("countLora", sizes, 8, list(widget.targets)) == count_lora(get_preset(name), 8).total
+def test_a_role_given_twice_or_out_of_order_counts_once_in_both_languages(js) -> None:
+    call, sizes = js(ParameterCalculator), ParameterCalculator().presets["llama-7b"]
+    assert call("countLora", sizes, 1, ["W_v", "W_q", "W_v"]) == call("countLora", sizes, 1, ["W_q", "W_v"]) == 524_288
+    assert call("countIa3", sizes, ["l_k", "l_k"]) == call("countIa3", sizes, ["l_k"])
+    widget = ParameterCalculator(targets=["W_v", "W_q", "W_v"], vectors=["l_v", "l_k", "l_v"])
+    assert (widget.targets, widget.vectors) == (["W_q", "W_v"], ["l_k", "l_v"])
 
 
 @pytest.mark.browser
@@ -148,6 +148,7 @@ def test_the_sentence_says_which_adapter_is_smaller(js) -> None:
         ({"preset": "llama"}, "preset must be 'custom' or one of gpt2, .*got 'llama'"),
         ({"rank": 0}, "rank must be a whole number from 1 to 64, got 0"),
         ({"rank": 65}, "rank must be a whole number from 1 to 64, got 65"),
+        ({"rank": True}, "rank must be a whole number from 1 to 64, got True"),
         ({"targets": ["q_proj"]}, "targets"),
         ({"vectors": ["l_q"]}, "vectors"),
         ({"custom": {"width": 3}}, "custom knows the sizes d_model, .*got 'width'"),
@@ -284,7 +285,8 @@ def test_custom_sizes_begin_at_the_model_on_show_and_wrong_ones_are_explained(wi
 @pytest.mark.browser
 def test_two_byte_numbers_halve_the_size_and_reset_brings_four_back(widget_page) -> None:
     page = widget_page(ParameterCalculator())
-    cells = page.locator(".pc-table tbody tr").first.locator("td")
+    cells = page.locator(".pc-table tbody tr td:nth-of-type(1)")
+    assert page.locator(".pc-table thead th").all_text_contents() == ["IA3", "LoRA"]
     assert cells.all_text_contents() == ["614,400", "0.0091%", "2.46 MB", "406"]
     page.get_by_label("2 bytes").check()
     assert cells.all_text_contents() == ["614,400", "0.0091%", "1.23 MB", "813"]
@@ -293,13 +295,28 @@ def test_two_byte_numbers_halve_the_size_and_reset_brings_four_back(widget_page)
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 900])
-def test_nothing_is_wider_than_the_page_and_targets_are_large_enough(widget_page, theme: str, width: int) -> None:
-    page = widget_page(ParameterCalculator(preset="custom", custom=GOOD), theme=theme, width=width, touch=width == 390)
+def test_nothing_is_wider_than_the_page_and_targets_are_large_enough(widget_page, width: int) -> None:
+    page = widget_page(ParameterCalculator(preset="custom", custom=GOOD), width=width, touch=width == 390)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for control in page.locator(".ia3-check, .ia3-button, .ia3 select, .ia3 input[type=number]").all():
-        assert control.bounding_box()["height"] >= 37
+    controls = page.locator(".ia3-check, .ia3-button, .ia3 select, .ia3 input[type=number]")
+    heights = controls.evaluate_all("(controls) => controls.map((control) => control.getBoundingClientRect().height)")
+    assert len(heights) > 15
+    assert min(heights) >= 37
+
+
+@pytest.mark.browser
+def test_the_table_fits_a_narrow_phone_even_with_the_largest_numbers(widget_page) -> None:
+    largest = {**{name: most for name, (_, most) in LIMITS.items()}, "gated_ffn": True}
+    page = widget_page(ParameterCalculator(preset="llama-65b", rank=64, targets=list(MATRICES)), width=320)
+    overflow = "(() => { const s = document.querySelector('.pc-scroll'); return s.scrollWidth - s.clientWidth; })()"
+    assert page.evaluate(overflow) == 0
+    page.get_by_role("combobox").select_option("custom")
+    page.evaluate(f"ia3Widgets.ParameterCalculator[0].set('custom', {json.dumps(largest)})")
+    config = ParameterCalculator(preset="custom", custom=largest).config()
+    assert shown(page)[1] == f"{count_lora(config, 64, MATRICES).total:,}"
+    assert page.evaluate(overflow) == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.browser

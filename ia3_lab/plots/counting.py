@@ -52,6 +52,8 @@ def plot_model_sizes(
     >>> plot_model_sizes(["gpt2"], {"ia3": [55296]}).get_xscale()
     'log'
     """
+    if not counts:
+        raise ValueError(f"expected at least one series, got none; give some of {', '.join(_NAMES)}.")
     if unknown := set(counts) - set(_NAMES):
         raise ValueError(f"unknown series {sorted(unknown)[0]!r}; expected some of {', '.join(_NAMES)}.")
     data = {series: _positive(values, series, len(models)) for series, values in counts.items()}
@@ -97,27 +99,29 @@ def plot_rank_growth(ranks: ArrayLike, lora: Mapping[str, ArrayLike], ia3: float
     Raises
     ------
     ValueError
-        If a series has not one positive number for each rank.
+        If there is no series, one has not one positive number for each rank, or IA3's number is not positive.
 
     Examples
     --------
     >>> plot_rank_growth([1, 2], {"W_q, W_v": [5, 10]}, 7).get_xlabel()
     'rank of LoRA (logarithmic axis)'
     """
-    x = _positive(ranks, "ranks")
-    ax = plt.subplots()[1] if ax is None else ax
+    if not lora:
+        raise ValueError("expected at least one series of LoRA, got none; give {name: numbers}.")
+    x, (level,) = _positive(ranks, "ranks"), _positive([ia3], "ia3", 1)
+    ax = plt.subplots(figsize=(_WIDTH, 0.78 * _WIDTH))[1] if ax is None else ax
     for i, (name, values) in enumerate(lora.items()):
         style = {"color": figure_color(("lora", "v", "ff")[i % 3]), "marker": MARKERS[i % len(MARKERS)]}
         ax.plot(
             x, _positive(values, name, x.size), LINES[i % len(LINES)], markersize=6, label=f"LoRA on {name}", **style
         )
-    ax.axhline(ia3, color=figure_color("ia3"), linewidth=3, label=f"IA3: {format_count(int(ia3))}")
+    ax.axhline(level, color=figure_color("ia3"), linewidth=3, label=f"IA3: {format_count(int(level))}")
     ax.set(xscale="log", yscale="log", xlabel="rank of LoRA (logarithmic axis)", ylabel="parameters (logarithmic axis)")
     ax.set_xticks(x, [f"{rank:g}" for rank in x])
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     ax.set_ylim(top=8 * max(np.max(values) for values in lora.values()))
-    ax.legend(loc="upper left", ncols=2)
+    ax.legend(loc="upper left")
     return ax
 
 
@@ -142,7 +146,7 @@ def plot_storage(names: Sequence[str], sizes: ArrayLike, *, roles: Sequence[str]
     Raises
     ------
     ValueError
-        If there is not one positive size and one role for each name.
+        If there is not one positive size and one known role for each name.
 
     Examples
     --------
@@ -151,11 +155,13 @@ def plot_storage(names: Sequence[str], sizes: ArrayLike, *, roles: Sequence[str]
     """
     values = _positive(sizes, "sizes", len(names))
     if len(roles) != len(names):
-        raise ValueError(f"expected one role for each of {len(names)} names, got {len(roles)}.")
+        raise ValueError(f"expected one role for each of {len(names)} names, got {len(roles)}; give one for each.")
+    if unknown := set(roles) - set(_NAMES):
+        raise ValueError(f"unknown role {sorted(unknown)[0]!r}; expected one of {', '.join(_NAMES)}.")
     ax = plt.subplots(figsize=(_WIDTH, 0.9 + 0.42 * len(names)))[1] if ax is None else ax
     start = 10 ** np.floor(np.log10(values.min()) - 0.3)
     for i, (value, role) in enumerate(zip(values, roles, strict=True)):
-        marker = MARKERS[("ia3", "lora", "base").index(role)]
+        marker = MARKERS[list(_NAMES).index(role)]
         ax.plot([start, value], [i, i], "-", color=figure_color(role), linewidth=2)
         ax.plot([value], [i], marker, color=figure_color(role), markersize=9)
         ax.annotate(format_bytes(value), (value, i), xytext=(10, 0), textcoords="offset points", va="center")
@@ -163,7 +169,7 @@ def plot_storage(names: Sequence[str], sizes: ArrayLike, *, roles: Sequence[str]
     ax.set_xlim(start, values.max() * 20)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, ("GB", "MB", "kB"))))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, ("TB", "GB", "MB", "kB"))))
     return ax
 
 
@@ -177,9 +183,9 @@ def _positive(values: ArrayLike, name: str, size: int | None = None) -> NDArray[
     return array
 
 
-def _short(value: float, units: tuple[str, str, str] = ("B", "M", "k")) -> str:
+def _short(value: float, units: tuple[str, str, str, str] = ("T", "B", "M", "k")) -> str:
     """Write a tick label: 1 million as ``1 M``."""
-    for unit, size in zip(units, (1e9, 1e6, 1e3), strict=True):
+    for unit, size in zip(units, (1e12, 1e9, 1e6, 1e3), strict=True):
         if value >= size:
             return f"{value / size:g} {unit}"
     return f"{value:g}"

@@ -28,18 +28,22 @@ export function matrixShape(sizes, role) {
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
 export function countIa3(sizes, vectors) {
-  return sum(vectors.map((role) => (role === "l_ff" ? sizes.d_ff : keyWidth(sizes)) * instances(sizes, role)));
+  const learned = VECTORS.filter((role) => vectors.includes(role));
+  return sum(learned.map((role) => (role === "l_ff" ? sizes.d_ff : keyWidth(sizes)) * instances(sizes, role)));
 }
 
-/** W_gate exists on gated models only, and is left out elsewhere. */
+/** The chosen matrices once each, in their usual order. W_gate exists on gated models only, and is left out elsewhere. */
+export function adapted(sizes, targets) {
+  return MATRICES.filter((role) => targets.includes(role) && (role !== "W_gate" || sizes.gated_ffn));
+}
+
 export function countLora(sizes, rank, targets) {
-  const there = targets.filter((role) => role !== "W_gate" || sizes.gated_ffn);
-  return sum(there.map((role) => rank * sum(matrixShape(sizes, role)) * instances(sizes, role)));
+  return sum(adapted(sizes, targets).map((role) => rank * sum(matrixShape(sizes, role)) * instances(sizes, role)));
 }
 
 export function countMatrices(sizes) {
-  const there = MATRICES.filter((role) => role !== "W_gate" || sizes.gated_ffn);
-  return sum(there.map((role) => matrixShape(sizes, role)[0] * matrixShape(sizes, role)[1] * instances(sizes, role)));
+  const entries = ([width_in, width_out]) => width_in * width_out;
+  return sum(adapted(sizes, MATRICES).map((role) => entries(matrixShape(sizes, role)) * instances(sizes, role)));
 }
 
 /** What is wrong with custom sizes: { name, text }, or null. limits: { name: [least, most] }. */
@@ -104,7 +108,7 @@ export function describe({ name, rank, targets, sizes }, numbers) {
   if (!numbers.ia3) return "Choose at least one vector for IA3.";
   const ia3 = `On ${name}, IA3 learns ${fmtCount(numbers.ia3)} parameters, ${formatShare(numbers.ia3 / numbers.base)} ${base}.`;
   if (!numbers.lora) return `${ia3} Choose at least one matrix for LoRA.`;
-  const there = targets.filter((role) => role !== "W_gate" || sizes.gated_ffn).join(", ");
+  const there = adapted(sizes, targets).join(", ");
   const more = numbers.ratio === 1 ? "exactly as many" : numbers.ratio < 1
     ? `fewer than IA3, ${fmt(numbers.ratio, 2)} times its number`
     : `${fmt(numbers.ratio, numbers.ratio < 10 ? 2 : 1)} times as many`;
@@ -142,20 +146,21 @@ function chart() {
   return { node, draw };
 }
 
-/** The numbers behind the bars. */
+/** The numbers behind the bars: a column for each adapter, so that the table fits a phone. */
 function table() {
-  const cells = {}, row = (kind, label) => {
-    cells[kind] = [0, 1, 2, 3].map(() => h("td", {}));
-    return h("tr", {}, h("th", { scope: "row" }, label), ...cells[kind]);
-  };
-  const share = h("th", { scope: "col" });
+  const cells = { ia3: [], lora: [] }, kinds = Object.keys(cells);
+  const rows = ["parameters", "", "size on disk", "adapters in 1 GB"].map((label) => {
+    const head = h("th", { scope: "row" }, label), numbers = kinds.map(() => h("td", {}));
+    kinds.forEach((kind, i) => cells[kind].push(numbers[i]));
+    return h("tr", {}, head, ...numbers);
+  });
+  const share = rows[1].querySelector("th");
   const node = h("table", { class: "pc-table" }, h("caption", { class: "ia3-hidden" }, "Both adapters in numbers"),
-    h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, "parameters"), share,
-      h("th", { scope: "col" }, "on disk"), h("th", { scope: "col" }, "fit in 1 GB"))),
-    h("tbody", {}, row("ia3", "IA3"), row("lora", "LoRA")));
+    h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, "IA3"), h("th", { scope: "col" }, "LoRA"))),
+    h("tbody", {}, ...rows));
   const draw = (numbers, custom) => {
-    say(share, custom ? "of matrices" : "of base");
-    for (const kind of ["ia3", "lora"]) {
+    say(share, custom ? "share of the matrices" : "share of the base");
+    for (const kind of kinds) {
       const total = numbers[kind];
       const texts = total ? [fmtCount(total), formatShare(total / numbers.base), formatBytes(numbers[kind + "_bytes"]),
         fmtCount(numbers[kind + "_per_gigabyte"])] : Array(4).fill("\u2013");

@@ -46,9 +46,9 @@ class ParameterCalculator(BookWidget):
     rank : int
         LoRA's r, from 1 to 64.
     targets : list of str
-        The matrices that LoRA adapts. ``"W_gate"`` counts on gated models only.
+        The matrices that LoRA adapts, kept once each in their usual order. ``"W_gate"`` counts on gated models only.
     vectors : list of str
-        The vectors that IA3 learns.
+        The vectors that IA3 learns, kept likewise.
     dtype : {"float32", "float16"}
         How one number is stored.
 
@@ -81,9 +81,17 @@ class ParameterCalculator(BookWidget):
 
     @validate("rank")
     def _check_rank(self, proposal: Any) -> int:
-        if not 1 <= proposal.value <= MAX_RANK:
+        if isinstance(proposal.value, bool) or not 1 <= proposal.value <= MAX_RANK:
             raise TraitError(f"rank must be a whole number from 1 to {MAX_RANK}, got {proposal.value}; stay inside.")
         return proposal.value
+
+    @validate("targets")
+    def _order_targets(self, proposal: Any) -> list[str]:
+        return [role for role in MATRICES if role in proposal.value]
+
+    @validate("vectors")
+    def _order_vectors(self, proposal: Any) -> list[str]:
+        return [role for role in VECTORS if role in proposal.value]
 
     @validate("custom")
     def _check_custom(self, proposal: Any) -> dict[str, Any]:
@@ -91,7 +99,7 @@ class ParameterCalculator(BookWidget):
             raise TraitError(f"custom knows the sizes {', '.join(_START)}, got {unknown[0]!r}; leave it out.")
         sizes = {**_START, **proposal.value}
         for name, value in sizes.items():
-            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
             if not (isinstance(value, bool) if name == "gated_ffn" else value is None or number):
                 kind = "True or False" if name == "gated_ffn" else "a number, or None for an empty field"
                 raise TraitError(f"custom[{name!r}] must be {kind}, got {value!r}; pass that.")
