@@ -18,7 +18,12 @@ Array = NDArray[np.float64]
 
 def _checked(value: ArrayLike, name: str, ndim: tuple[int, ...]) -> Array:
     """Return `value` as finite float64 numbers with one of the given numbers of axes and no empty axis."""
-    array = np.asarray(value, dtype=np.float64)
+    try:
+        array = np.asarray(value.detach() if hasattr(value, "detach") else value, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise TypeError(
+            f"expected {name} to be real numbers in rows of one length, got {type(value).__name__}: {error}"
+        ) from error
     if array.ndim not in ndim or 0 in array.shape:
         expected = " or ".join(f"{n}-D" for n in ndim)
         raise ValueError(f"expected {name} to be a non-empty {expected} array, got shape {array.shape}.")
@@ -301,6 +306,7 @@ def turn_angle(x: ArrayLike, matrix: ArrayLike) -> float:
     29.5
     """
     x = _checked(x, "x", (1,))
+    x = x / (np.abs(x).max() or 1.0)  # the angle does not depend on the length, and squares of tiny numbers vanish
     image = transform(x, matrix)
     if image.shape != x.shape:
         raise ValueError(f"expected a square matrix for x of shape {x.shape}, got shape {np.shape(matrix)}.")
@@ -308,6 +314,7 @@ def turn_angle(x: ArrayLike, matrix: ArrayLike) -> float:
         raise ValueError(
             f"the zero vector has no direction: x is {x} and its image is {image}; give another x or matrix."
         )
+    image = image / np.abs(image).max()
     x, image = x / np.linalg.norm(x), image / np.linalg.norm(image)
     # Half-angle formula: accurate near 0 and 180 degrees, where the arccosine of a dot product is not.
     return float(np.degrees(2.0 * np.arctan2(np.linalg.norm(x - image), np.linalg.norm(x + image))))

@@ -97,7 +97,6 @@ def low_rank_pair(weight: torch.Tensor, rank: int) -> tuple[nn.Parameter, nn.Par
     return tuple(nn.Parameter(torch.empty(shape, device="meta")) for shape in shapes)
 
 
-@settings(deadline=None)
 @given(config=configs(), vectors=st.sets(st.sampled_from(VECTORS), min_size=1))
 def test_ia3_closed_form_equals_the_sum_over_vectors(config: ModelConfig, vectors: set[str]) -> None:
     counted = sum(
@@ -109,7 +108,6 @@ def test_ia3_closed_form_equals_the_sum_over_vectors(config: ModelConfig, vector
     assert count_ia3(config, vectors).total == counted
 
 
-@settings(deadline=None)
 @given(config=configs(), rank=st.integers(1, 70), data=st.data())
 def test_lora_closed_form_equals_the_sum_over_factors(config: ModelConfig, rank: int, data: Any) -> None:
     known = [role for role in MATRICES if role != "W_gate" or config.gated_ffn]
@@ -124,7 +122,6 @@ def test_lora_closed_form_equals_the_sum_over_factors(config: ModelConfig, rank:
     assert count_lora(config, rank, targets).total == counted
 
 
-@settings(deadline=None)
 @given(config=configs())
 def test_matrices_are_all_weights_of_all_blocks(config: ModelConfig) -> None:
     assert count_matrices(config) == sum(
@@ -132,7 +129,6 @@ def test_matrices_are_all_weights_of_all_blocks(config: ModelConfig) -> None:
     )
 
 
-@settings(deadline=None)
 @given(config=configs(), rank=st.integers(2, 64))
 def test_lora_is_proportional_to_its_rank(config: ModelConfig, rank: int) -> None:
     assert count_lora(config, rank).total == rank * count_lora(config, 1).total
@@ -140,7 +136,6 @@ def test_lora_is_proportional_to_its_rank(config: ModelConfig, rank: int) -> Non
     assert ratio == pytest.approx(rank / break_even_rank(config))
 
 
-@settings(deadline=None)
 @given(config=configs())
 def test_rows_add_up_and_the_share_is_of_the_base_model(config: ModelConfig) -> None:
     for count in (count_ia3(config), count_lora(config, 3, ("W_q", "W_2"))):
@@ -151,7 +146,7 @@ def test_rows_add_up_and_the_share_is_of_the_base_model(config: ModelConfig) -> 
             assert count.per_layer * config.num_layers == count.total
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(num_heads=st.sampled_from([2, 4]), width=st.integers(2, 9), d_ff=st.integers(3, 40), gated=st.booleans())
 def test_the_library_block_has_the_counted_parameters(num_heads: int, width: int, d_ff: int, gated: bool) -> None:
     from ia3_lab import lora

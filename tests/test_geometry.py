@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -173,7 +173,6 @@ def test_turn_angles_are_exact_near_zero_and_near_180_degrees(seed):
 # --- reach ------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(seeds, st.booleans())
 def test_no_other_vector_fits_better_than_the_best_diagonal(seed, with_base):
     target = random_matrix(seed, 4, 6)
@@ -294,3 +293,14 @@ def test_a_mistake_is_named(call, message):
 def test_the_readings_are_frozen():
     with pytest.raises(AttributeError):
         geometry.read_svd(np.eye(2)).rank = 3
+
+
+def test_what_cannot_become_numbers_is_a_type_error_that_names_the_argument() -> None:
+    for wrong in ("ab", [[1.0, 2.0], [3.0]], [1j, 2.0], {"l": 1.0}, [10**400, 1.0]):
+        with pytest.raises(TypeError, match="expected points to be real numbers in rows of one length, got"):
+            transform(wrong, np.eye(2))
+
+
+def test_the_turn_does_not_depend_on_the_length_even_where_squares_overflow_or_vanish() -> None:
+    for length in (1e-200, 1.0, 1e200):
+        assert turn_angle([length, length], scaling_matrix([1.8, 0.5])) == pytest.approx(29.4759, abs=1e-4)

@@ -60,7 +60,15 @@ def test_figures_are_transparent_after_use_style() -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (55_296, "55.3 kB"), (2_457_600, "2.46 MB"), (13.5e9, "13.5 GB"), (3e12, "3.00 TB")],
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (999_999, "1.00 MB"),
+        (55_296, "55.3 kB"),
+        (2_457_600, "2.46 MB"),
+        (13.5e9, "13.5 GB"),
+        (3e12, "3.00 TB"),
+    ],
 )
 def test_a_megabyte_is_a_million_bytes(count: float, text: str) -> None:
     assert style.format_bytes(count) == text

@@ -173,7 +173,7 @@ def test_a_factor_has_its_word(js, factor, words):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({}, "Both coordinates are left as they are: the identity, where IA3 starts. The probe x keeps its direction."),
+        ({}, "Both coordinates are left as they are: the identity, where IA³ starts. The probe x keeps its direction."),
         (
             {"l_1": 1.8, "l_2": 0.5},
             "Coordinate 1 is amplified, coordinate 2 is inhibited. The probe x turns 29.5° clockwise.",
@@ -529,6 +529,46 @@ def test_the_compact_variant_shows_the_game_only_when_it_is_asked_for(widget_pag
     assert page.get_by_role("button", name="Show me").is_visible() and page.locator(".top").is_visible()
 
 
+def box(page: Any, name: str) -> dict[str, float]:
+    return page.locator(f".ia3-{name}" if name == "ellipse-lab" else f".ia3-ellipse-lab .{name}").bounding_box()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "values", [{}, {**LORA, "target": "tilted"}, {"compact": True}], ids=["ia3", "lora", "compact"]
+)
+def test_beside_the_plane_and_under_it_no_space_is_left_empty(widget_page, values):
+    page = widget_page(EllipseLab(**values), width=710)
+    plane, beside = box(page, "plane svg"), [box(page, "talk"), box(page, "readings")]
+    bottom = plane["y"] + plane["height"]
+    assert all(part["x"] > plane["x"] + plane["width"] for part in beside)
+    assert bottom - 60 < max(part["y"] + part["height"] for part in beside) < bottom + 20
+    under = box(page, "ellipse-lab") if values.get("compact") else box(page, "try")
+    below = under["y"] + (under["height"] if values.get("compact") else 0)
+    assert 0 < below - bottom < 40
+
+
+@pytest.mark.browser
+def test_on_a_phone_the_game_stands_within_sight_of_the_plane(widget_page):
+    page = widget_page(EllipseLab(target="tilted"), width=390)
+    plane, game = box(page, "plane svg"), box(page, "game")
+    assert plane["y"] + plane["height"] < game["y"] < box(page, "try")["y"]
+    assert game["y"] + game["height"] - plane["y"] < 700
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.browser
+def test_beside_the_handles_and_in_the_formula_stand_the_numbers(widget_page):
+    page = widget_page(EllipseLab(l_1=1.8, l_2=0.5))
+    drag(page, handle_of(page, "l_1"), -3.0, 0)
+    assert traits(page)["l_1"] == pytest.approx(-1.2, abs=0.02)
+    first = f"{abs(traits(page)['l_1']):.2f}"
+    names = [page.locator("text.name").nth(i).text_content() for i in (0, 1)]
+    assert names == [f"l₁ = \N{MINUS SIGN}{first}", "l₂ = 0.50"]
+    assert page.locator(".formula").text_content().endswith(f"= (\N{MINUS SIGN}{first} x₁, 0.50 x₂)")
+    assert page.locator(".grip:visible").count() == 2
+
+
 @pytest.mark.browser
 def test_clean_up_leaves_no_listener_and_no_element(widget_page):
     page = widget_page(EllipseLab())
@@ -552,7 +592,7 @@ def test_clean_up_leaves_no_listener_and_no_element(widget_page):
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "values", [{"l_1": 1.8, "target": "upright"}, {**LORA, "rank": 2, "target": "tilted"}, {"compact": True}]
+    "values", [{"l_1": 2.5, "target": "upright"}, {**LORA, "rank": 2, "target": "tilted"}, {"compact": True}]
 )
 def test_axe_finds_nothing_and_nothing_is_wider_than_a_phone(widget_page, theme, values):
     page = widget_page(EllipseLab(**values), theme=theme, width=390)

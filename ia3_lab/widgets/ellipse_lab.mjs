@@ -160,7 +160,7 @@ export function turnWords(turn) {
 function diagonalWords(l) {
   const [first, second] = l.map(effect);
   if (first === second) {
-    if (first === "left as it is") return "Both coordinates are left as they are: the identity, where IA3 starts.";
+    if (first === "left as it is") return "Both coordinates are left as they are: the identity, where IA³ starts.";
     if (first === "switched off") return "Both coordinates are switched off: every point lands on the origin.";
     if (first === "flipped") return "Both coordinates are flipped: a half-turn, the one rotation besides none that a diagonal can make.";
     return `Both coordinates are ${first}.`;
@@ -213,6 +213,17 @@ const WHY = {
   rank: "One pair leaves a line of points in place. Try rank 2.",
 };
 
+/** What can be dragged, and what the lines mean. */
+function hintOf({ mode, target }) {
+  const goal = { none: "", rotation: " Green: where the F should go." }[target] ?? " Green: the target.";
+  return `Drag ${mode === "lora" ? "a vector" : "l₁, l₂"} or the probe x. Dashed: before. Solid: after.${goal}`;
+}
+
+function formulaOf(state) {
+  if (state.mode === "ia3") return `x′ = l ⊙ x = (${fmt(state.l_1)} x₁, ${fmt(state.l_2)} x₂)`;
+  return state.rank === 2 ? "x′ = x + (x·a) b + (x·a₂) b₂" : "x′ = x + (x·a) b";
+}
+
 // ---------------------------------------------------------------- drawing
 
 /** The cloud: a letter F, because an F shows when it has been mirrored. */
@@ -261,9 +272,11 @@ function paper() {
     const kind = k === 0 ? "axis" : Number.isInteger(k) ? "line" : "fine";
     node.append(s("path", { class: kind, d: `M${k} ${-REACH}V${REACH}M${-REACH} ${k}H${REACH}` }));
   }
-  for (const k of [-2, -1, 1, 2]) {
-    node.append(s("text", { x: k, y: 0.22, "text-anchor": "middle" }, fmt(k, 0)), s("text", { x: -0.09, y: -k + 0.06, "text-anchor": "end" }, fmt(k, 0)));
+  for (const k of [-2, -1, 1, 2]) {                                                // outside the circle, not on it
+    const out = Math.sign(k), across = { x: k + 0.06 * out, y: -0.08, "text-anchor": k > 0 ? "start" : "end" };
+    node.append(s("text", across, fmt(k, 0)), s("text", { x: -0.08, y: -k + (k > 0 ? -0.07 : 0.2), "text-anchor": "end" }, fmt(k, 0)));
   }
+  node.append(s("text", { x: REACH - 0.1, y: REACH - 0.1, "text-anchor": "end" }, "coordinate 1 →"), s("text", { x: 0.08, y: 0.2 - REACH }, "↑ coordinate 2"));
   return node;
 }
 
@@ -274,7 +287,7 @@ function scene() {
     still: s("path", { class: "still" }), spokes: s("path", { class: "spokes" }),
     ghost: s("path", { class: "ghost", d: dots(CLOUD) }), circle: s("circle", { class: "circle", r: 1 }),
     wanted: s("path", { class: "wanted" }), goal: s("ellipse", { class: "goal" }), image: s("ellipse", { class: "image" }),
-    points: s("path", { class: "points" }), arc: s("path", { class: "arc" }), angle: s("text", { class: "angle", "text-anchor": "middle" }),
+    points: s("path", { class: "points" }), arc: s("path", { class: "arc" }), angle: s("text", { class: "angle" }),
     tip: s("text", { class: "tip", "text-anchor": "middle" }, "x′"),
   };
   const probe = arrow("probe"), moved = arrow("moved");
@@ -327,8 +340,9 @@ function drawProbe(part, probe, moved, x, m) {
   set(part.arc, "d", shown ? `M${at(x)}A1 1 0 0 ${turn > 0 ? 0 : 1} ${at(end)}` : null);
   const middle = unitVector(Math.atan2(x[1], x[0]) * DEGREES + (turn ?? 0) / 2);
   set(part.angle, "display", shown && Math.abs(turn) >= 20 ? null : "none");
-  set(part.angle, "x", (middle[0] * 1.3).toFixed(3));
-  set(part.angle, "y", (-middle[1] * 1.2 + 0.06).toFixed(3));
+  set(part.angle, "text-anchor", middle[0] > 0.4 ? "start" : middle[0] < -0.4 ? "end" : "middle");
+  set(part.angle, "x", (middle[0] * 1.1).toFixed(3));
+  set(part.angle, "y", (-middle[1] * (Math.abs(middle[0]) > 0.4 ? 1.3 : 1.45) + 0.07).toFixed(3));  // above l_2's name
   say(part.angle, `${fmt(Math.abs(turn ?? 0), 1)}°`);
   set(part.tip, "display", size > 0.35 && Math.hypot(y[0] - x[0], y[1] - x[1]) > 0.3 ? null : "none");
   set(part.tip, "x", clamp(y[0] + end[0] * 0.2, 0.2 - REACH, REACH - 0.2).toFixed(3));
@@ -340,18 +354,23 @@ function drawProbe(part, probe, moved, x, m) {
 const magnet = (value) => { const whole = Math.round(value); return Math.abs(value - whole) < 0.03 && Math.abs(whole) < 2 ? whole : snap(value, 0.01); };
 const bound = (value) => clamp(magnet(value), -LIMIT, LIMIT);
 
-/** Write a name beside a handle; away() -> direction in which it stands, in the plane. */
-function named(handle, text, away = () => [0.77, 0.64]) {
-  const name = s("text", { class: "name", "text-anchor": "middle" }, text);
+/** Write a name beside a handle; where() -> the text, and where its baseline stands in pixels from the handle. */
+function named(handle, where) {
+  const name = s("text", { class: "name", "text-anchor": "middle" });
   handle.node.firstElementChild.append(name);
-  const draw = () => {
-    const [x, y] = away();
-    set(name, "x", (22 * x).toFixed(1));
-    set(name, "y", (-22 * y + 6).toFixed(1));
-    handle.draw();
+  const write = () => {
+    const { text, x, y } = where();
+    say(name, text);
+    set(name, "x", x.toFixed(1));
+    set(name, "y", y.toFixed(1));
   };
-  return { node: handle.node, draw };
+  return { ...handle, write };
 }
+
+const beside = ([x, y]) => ({ x: 22 * x, y: 6 - 22 * y });
+
+/** Two arrowheads beside a handle of a half-axis: it moves along its coordinate and no other way. */
+const grip = (i) => s("path", { class: "grip", transform: `rotate(${90 * i})`, d: "M13 -5L19 0L13 5ZM-13 -5L-19 0L-13 5Z" });
 
 /** A handle at the end of a half-axis. */
 function axisHandle(svg, model, put, key, i) {
@@ -364,7 +383,9 @@ function axisHandle(svg, model, put, key, i) {
     ends: (which) => put({ [key]: which === "min" ? -LIMIT : LIMIT }),
     value: () => ({ now: snap(get(), 0.001), text: `${fmt(get())}, ${effect(get())}`, min: -LIMIT, max: LIMIT }),
   });
-  return named(handle, `l${"₁₂"[i]}`);
+  const name = () => `l${"₁₂"[i]} = ${fmt(get())}`;
+  handle.node.firstElementChild.append(grip(i));
+  return named(handle, () => ({ text: name(), ...(i ? get() > 2.2 ? { x: 50, y: 6 } : { x: 0, y: -24 } : { x: 0, y: 29 }) }));
 }
 
 /** A handle at the tip of a vector; to a screen reader it is a slider of the vector's length. */
@@ -383,7 +404,7 @@ function vectorHandle(svg, model, put, key, reads) {
   });
   const shaft = arrow(reads ? "reads" : "writes");
   const away = () => { const x = get(), length = size(); return length < 0.05 ? [0.77, reads ? 0.64 : -0.64] : [x[0] / length, x[1] / length]; };
-  return { ...named(handle, key.replace("_2", "₂"), away), shaft, key };
+  return { ...named(handle, () => ({ text: key.replace("_2", "₂"), ...beside(away()) })), shaft, key };
 }
 
 /** The handle of the probe, on the unit circle. */
@@ -401,7 +422,7 @@ function probeHandle(svg, model, put) {
       return { now: snap(get(), 0.01), text: `${fmt(get(), 0)} degrees. ${turnWords(turn)}`, min: -180, max: 180 };
     },
   });
-  return named(handle, "x", () => unitVector(get()));
+  return named(handle, () => ({ text: "x", ...beside(unitVector(get())) }));
 }
 
 const stateOf = (model) => Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
@@ -418,7 +439,7 @@ function readings() {
     const { half_axes, angle, area } = svd(m), y = apply(unitVector(state.probe), m);
     say(cells.matrix, m.map((row) => row.map((v) => fmt(v).padStart(6, "\u2007")).join("")).join("\n"));
     say(cells.axes, `${fmt(half_axes[0])} and ${fmt(half_axes[1])}`);
-    say(cells.angle, angle == null ? "any angle: a circle" : `${fmt(angle, 1)}°`);
+    say(cells.angle, angle == null ? "any: a circle" : `${fmt(angle, 1)}°`);
     say(cells.area, `${fmt(Math.abs(area))}${area < -0.005 ? ", mirrored" : ""}`);
     say(cells.turn, `${fmt(state.probe, 0)}° → ${Math.hypot(...y) < 1e-9 ? "origin" : fmt(Math.atan2(y[1], y[0]) * DEGREES, 1) + "°"}`);
   };
@@ -434,7 +455,7 @@ function game(model, put, go) {
   const live = liveRegion(), fill = h("i", { class: "fill" }), mark = h("i", { class: "mark" });
   const bar = h("div", { class: "bar", "aria-hidden": "true" }, fill, mark);
   const show = button("Show me", () => go(answer(stateOf(model))));
-  const score = h("div", { class: "score" }, bar, show);
+  const score = h("div", { class: "score" }, h("span", {}, "mismatch"), bar, show);
   const node = h("div", { class: "game" }, choice.node, score, ...live.nodes);
   const draw = (state) => {
     const { misfit, floor, match, text } = verdict(state), on = misfit != null;
@@ -506,7 +527,7 @@ function render({ model, el }) {
   const probe = probeHandle(svg, model, put);
   svg.append(plane.node, ...vectors.map((vector) => vector.shaft.node), ...[...axes, ...vectors, probe].map((handle) => handle.node));
 
-  const mode = segmented({ label: "Map:", options: [["ia3", "IA3"], ["lora", "LoRA"]], read: () => model.get("mode"), write: (value) => put({ mode: value }) });
+  const mode = segmented({ label: "Map:", options: [["ia3", "IA³"], ["lora", "LoRA"]], read: () => model.get("mode"), write: (value) => put({ mode: value }) });
   const rank = segmented({ label: "rank", options: [[1, "1"], [2, "2"]], read: () => model.get("rank"), write: (value) => put({ rank: value }) });
   const formula = h("p", { class: "formula" });
   const live = liveRegion(), list = readings(), choices = presets(model, glide.go), match = game(model, put, glide.go);
@@ -514,7 +535,7 @@ function render({ model, el }) {
   const reset = button("Reset", () => glide.go(model.get("start")), { "aria-label": "reset to the values at the start" });
   const hint = h("p", { class: "hint" });
   root.append(h("div", { class: "top" }, mode.node, rank.node, formula), h("div", { class: "body" }, h("div", { class: "plane" }, svg),
-    h("div", { class: "talk" }, hint, ...live.nodes, ...choices.nodes, h("div", { class: "ia3-row" }, reset, cloud.node)), match.node, list.node));
+    h("div", { class: "talk" }, hint, ...live.nodes), h("div", { class: "try" }, ...choices.nodes, h("div", { class: "ia3-row" }, reset, cloud.node)), list.node, match.node));
 
   const draw = () => {
     const state = stateOf(model), m = matrixOf(state), lora = state.mode === "lora";
@@ -527,12 +548,14 @@ function render({ model, el }) {
       set(shaft.node, "display", shown);
       if (!shown) shaft.draw(state[key]);
     }
-    for (const handle of [probe, ...(lora ? vectors : axes)]) handle.draw();
+    const handles = [probe, ...(lora ? vectors : axes)];
+    for (const handle of handles) handle.draw();
+    for (const handle of handles) handle.write();                                 // after all draws, which measure: one layout
     plane.draw(state, m);
     for (const part of [mode, rank, cloud, choices, list, match]) part.draw(state, m);
     set(rank.node, "hidden", !lora);
-    say(hint, `Drag ${lora ? "the vectors a and b" : "l₁ and l₂ on the ellipse"}, or the probe x on the circle.`);
-    say(formula, lora ? (state.rank === 2 ? "x′ = x + (x·a) b + (x·a₂) b₂" : "x′ = x + (x·a) b") : "x′ = x diag(l) = l ⊙ x");
+    say(hint, hintOf(state));
+    say(formula, formulaOf(state));
     live.say(describe(state));
   };
   const unbind = bind(model, NAMES, draw), unwatch = onResize(svg, draw);
