@@ -84,12 +84,17 @@ class AdapterReport:
         missing = [f"no {vector}" for vector in ("l_k", "l_v", "l_ff") if vector not in found]
         return (*missing, *fused, *(f"also the {place}" for place in extra))
 
+    @property
+    def verdict(self) -> str:
+        """The differences in one line, or "as in the paper"."""
+        return "; ".join(self.differences) or "as in the paper"
+
     def __str__(self) -> str:
-        """One line for each place, then the three totals."""
+        """One line for each place, then the three totals; names start where the layers begin, if all share a start."""
         line = "{:<9}  {:<6}  {:>10}  {:>6}  {:>8}  {}".format
         lines = [line("vector", "side", "shape", "copies", "numbers", "module")]
-        for row in self.rows:
-            lines.append(line(row.role, row.side, str(row.shape), row.instances, f"{row.total:,}", row.modules))
+        for row, name in zip(self.rows, _without_shared_start([row.modules for row in self.rows]), strict=True):
+            lines.append(line(row.role, row.side, str(row.shape), row.instances, f"{row.total:,}", name))
         return "\n".join([*lines, f"IA3 {self.ia3:,} + head {self.head:,} trained; base {self.base:,} frozen"])
 
 
@@ -213,6 +218,15 @@ def _matrix(name: str) -> str:
     """Return which matrix of a transformer a dotted module name is, or the name's last part."""
     endings = [(len(end), key) for key, ends in MATRIX_NAMES.items() for end in ends if f".{name}".endswith(f".{end}")]
     return max(endings)[1] if endings else name.rpartition(".")[2]
+
+
+def _without_shared_start(names: list[str]) -> list[str]:
+    """Cut what all dotted names share in front of the list of layers: ``bert.layer.*.key`` becomes ``layer.*.key``."""
+    first, *others = [name.split(".") for name in names]
+    end = first.index("*") + 1 if "*" in first else 0
+    is_shared = all(other[:end] == first[:end] for other in others)
+    start = max(end - 2, 0) if is_shared else 0
+    return [".".join(name.split(".")[start:]) for name in names]
 
 
 def _size(module: nn.Module) -> int:

@@ -199,9 +199,25 @@ def test_the_report_prints_a_line_for_each_place_and_one_for_the_totals():
     settings = {"target_modules": ["k_lin", "lin2"], "feedforward_modules": ["lin2"]}
     lines = str(describe_adapter(wrapped(distilbert(), **settings))).splitlines()
     assert len(lines) == 4
-    module = "distilbert.transformer.layer.*.attention.k_lin"
-    assert lines[1].split() == ["l_k", "output", "(12,", "1)", "3", "36", module]
+    assert lines[1].split() == ["l_k", "output", "(12,", "1)", "3", "36", "layer.*.attention.k_lin"]
     assert lines[-1].startswith("IA3 156 + head 0 trained; base ")
+
+
+def test_printed_names_lose_only_what_all_of_them_share_in_front_of_the_layers():
+    report = describe_adapter(wrapped(on_meta("t5")))
+    printed = [line.split()[-1] for line in str(report).splitlines()[1:-1]]
+    assert {name.split(".")[0] for name in printed} == {"encoder", "decoder"}
+    assert printed == [row.modules for row in report.rows]
+    network = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 5))
+    report = describe_adapter(wrapped(network, target_modules=["0", "2"], feedforward_modules=["2"]))
+    assert [line.split()[-1] for line in str(report).splitlines()[1:-1]] == ["*", "*"]
+
+
+def test_the_verdict_is_the_differences_in_one_line():
+    lists = {"target_modules": ["q_lin", "v_lin", "lin2"], "feedforward_modules": ["lin2"]}
+    assert describe_adapter(wrapped(distilbert(), **lists)).verdict == "no l_k; also the output of W_q"
+    lists["target_modules"][0] = "k_lin"
+    assert describe_adapter(wrapped(distilbert(), **lists)).verdict == "as in the paper"
 
 
 def test_reading_changes_nothing():

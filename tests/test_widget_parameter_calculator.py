@@ -131,12 +131,12 @@ def test_the_sentence_says_which_adapter_is_smaller(js) -> None:
         return call("describe", state, call("summarize", state))
 
     assert sentence() == (
-        "On llama-7b, IA3 learns 614,400 parameters, 0.0091% of the base model. "
+        "On llama-7b, IA³ learns 614,400 parameters, 0.0091% of the base model. "
         "LoRA of rank 8 on W_k, W_v, W_1, W_2 learns 11,927,552: 19.4 times as many."
     )
     small = sentence(rank=1, targets=["W_q", "W_v"])
-    assert small.endswith("learns 524,288: fewer than IA3, 0.85 times its number.")
-    assert sentence(vectors=[]) == "Choose at least one vector for IA3."
+    assert small.endswith("learns 524,288: fewer than IA³, 0.85 times its number.")
+    assert sentence(vectors=[]) == "Choose at least one vector for IA³."
     assert sentence(targets=[]).endswith("Choose at least one matrix for LoRA.")
     assert sentence(preset="gpt2", targets=["W_gate"]).endswith("Choose at least one matrix for LoRA.")
     assert "of the blocks' matrices" in sentence(preset="custom", custom=GOOD)
@@ -238,7 +238,7 @@ def test_checkboxes_choose_matrices_and_vectors_and_none_is_not_nan(widget_page)
     page.get_by_label("W_q", exact=True).check()
     assert trait(page, "targets") == ["W_q", "W_v"]
     assert shown(page)[1] == "524,288"
-    assert "fewer than IA3" in page.locator(".ia3-say").text_content()
+    assert "fewer than IA³" in page.locator(".ia3-say").text_content()
     for name in ("W_q", "W_v"):
         page.get_by_label(name, exact=True).uncheck()
     assert shown(page)[1] == "\u2013"
@@ -286,7 +286,7 @@ def test_custom_sizes_begin_at_the_model_on_show_and_wrong_ones_are_explained(wi
 def test_two_byte_numbers_halve_the_size_and_reset_brings_four_back(widget_page) -> None:
     page = widget_page(ParameterCalculator())
     cells = page.locator(".pc-table tbody tr td:nth-of-type(1)")
-    assert page.locator(".pc-table thead th").all_text_contents() == ["IA3", "LoRA"]
+    assert page.locator(".pc-table thead th").all_text_contents() == ["IA³", "LoRA"]
     assert cells.all_text_contents() == ["614,400", "0.0091%", "2.46 MB", "406"]
     page.get_by_label("2 bytes").check()
     assert cells.all_text_contents() == ["614,400", "0.0091%", "1.23 MB", "813"]

@@ -105,12 +105,12 @@ export function axisPosition(number, [low, high]) {
 /** The live sentence. */
 export function describe({ name, rank, targets, sizes }, numbers) {
   const base = sizes.base_parameters ? "of the base model" : "of the blocks' matrices";
-  if (!numbers.ia3) return "Choose at least one vector for IA3.";
-  const ia3 = `On ${name}, IA3 learns ${fmtCount(numbers.ia3)} parameters, ${formatShare(numbers.ia3 / numbers.base)} ${base}.`;
+  if (!numbers.ia3) return "Choose at least one vector for IA³.";
+  const ia3 = `On ${name}, IA³ learns ${fmtCount(numbers.ia3)} parameters, ${formatShare(numbers.ia3 / numbers.base)} ${base}.`;
   if (!numbers.lora) return `${ia3} Choose at least one matrix for LoRA.`;
   const there = adapted(sizes, targets).join(", ");
   const more = numbers.ratio === 1 ? "exactly as many" : numbers.ratio < 1
-    ? `fewer than IA3, ${fmt(numbers.ratio, 2)} times its number`
+    ? `fewer than IA³, ${fmt(numbers.ratio, 2)} times its number`
     : `${fmt(numbers.ratio, numbers.ratio < 10 ? 2 : 1)} times as many`;
   return `${ia3} LoRA of rank ${rank} on ${there} learns ${fmtCount(numbers.lora)}: ${more}.`;
 }
@@ -121,7 +121,7 @@ const SIZES = ["d_model", "d_ff", "num_layers", "num_heads", "num_kv_heads", "nu
 
 /** Three bars on one logarithmic axis, in HTML so that the text keeps its size on a phone. */
 function chart() {
-  const bars = [["ia3", "IA3"], ["lora", "LoRA"], ["base", "base"]].map(([kind, label]) => {
+  const bars = [["ia3", "IA³"], ["lora", "LoRA"], ["base", "base"]].map(([kind, label]) => {
     const name = h("span", { class: "pc-name" }, label), fill = h("span", { class: `pc-fill pc-${kind} ia3-smooth` });
     const number = h("span", { class: "pc-number" });
     return { kind, name, fill, number, node: h("div", { class: "pc-bar" }, name, h("span", { class: "pc-track" }, fill), number) };
@@ -133,7 +133,7 @@ function chart() {
   const draw = (numbers, rank, custom) => {
     const range = axisRange([numbers.ia3, numbers.lora, numbers.base]);
     for (const { kind, name, fill, number } of bars) {
-      say(name, { ia3: "IA3", lora: `LoRA r=${rank}`, base: custom ? "matrices" : "base" }[kind]);
+      say(name, { ia3: "IA³", lora: `LoRA r=${rank}`, base: custom ? "matrices" : "base" }[kind]);
       fill.style.width = `${100 * axisPosition(numbers[kind], range)}%`;
       say(number, numbers[kind] ? fmtCount(numbers[kind]) : "\u2013");
     }
@@ -156,7 +156,7 @@ function table() {
   });
   const share = rows[1].querySelector("th");
   const node = h("table", { class: "pc-table" }, h("caption", { class: "ia3-hidden" }, "Both adapters in numbers"),
-    h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, "IA3"), h("th", { scope: "col" }, "LoRA"))),
+    h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, "IA³"), h("th", { scope: "col" }, "LoRA"))),
     h("tbody", {}, ...rows));
   const draw = (numbers, custom) => {
     say(share, custom ? "share of the matrices" : "share of the base");
@@ -203,7 +203,7 @@ function sizeFields(model, identity) {
 let calculators = 0;
 
 function render({ model, el }) {
-  const root = frame(el, "calculator", "Parameter calculator: IA3, LoRA and the base model");
+  const root = frame(el, "calculator", "Parameter calculator: IA³, LoRA and the base model");
   const start = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
   const presets = model.get("presets"), identity = `ia3-sizes-problem-${++calculators}`;
   const custom = () => model.get("preset") === "custom";
@@ -216,7 +216,7 @@ function render({ model, el }) {
     read: () => model.get("preset"), write: choose });
   const rank = slider({ label: "Rank of LoRA", min: 1, max: MAX_RANK, step: 1, read: () => model.get("rank"),
     write: (value) => update(model, { rank: value }), text: (value) => `r = ${value}` });
-  const vectors = choices(model, "vectors", "IA3 learns", VECTORS), targets = choices(model, "targets", "LoRA adapts", MATRICES);
+  const vectors = choices(model, "vectors", "IA³ learns", VECTORS), targets = choices(model, "targets", "LoRA adapts", MATRICES);
   const dtype = segmented({ label: "A number takes", options: [["float32", "4 bytes"], ["float16", "2 bytes"]],
     read: () => model.get("dtype"), write: (value) => update(model, { dtype: value }) });
   const fields = sizeFields(model, identity), bars = chart(), numbers = table(), spoken = liveRegion();

@@ -180,7 +180,7 @@ class ParameterCalculator(BookWidget):
         if problem := self.problem():
             return _svg(60, problem, f'<text x="10" y="36">{problem}</text>')
         numbers = self.summary()
-        rows = (("IA3", "ia3"), (f"LoRA, r = {self.rank}", "lora"), ("base model", "base"))
+        rows = (("IA³", "ia3"), (f"LoRA, r = {self.rank}", "lora"), ("base model", "base"))
         bars, parts = [], []
         for i, (label, name) in enumerate(rows):
             count, y = numbers[name], 34 + 40 * i
