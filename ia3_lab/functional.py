@@ -7,6 +7,7 @@ transpose: ``nn.Linear.weight`` has shape (out, in). Wherever a weight is an arg
 # ruff: noqa: E741 - l is the paper's letter for a rescaling vector
 import math
 from itertools import zip_longest
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -33,9 +34,9 @@ def scale(x: Tensor, l: Tensor) -> Tensor:
     Raises
     ------
     TypeError
-        If x or l is not a tensor, or x holds integers.
+        If x or l is not a tensor, x holds integers, or l is complex and x is not.
     ValueError
-        If l is not one-dimensional or its length is not the last size of x.
+        If l is not one-dimensional, its length is not the last size of x, or the two are on different devices.
 
     References
     ----------
@@ -54,6 +55,9 @@ def scale(x: Tensor, l: Tensor) -> Tensor:
             f"l must be one-dimensional with as many entries as the last axis of x: x has shape {tuple(x.shape)}, "
             f"l has shape {tuple(l.shape)}; l_k and l_v have d_kv entries, l_ff has d_ff"
         )
+    if l.is_complex() and not x.is_complex():
+        raise TypeError(f"l must be real to scale {x.dtype}, its dtype is {l.dtype}; use l.real")
+    _check_device(x=x, l=l)
     return (x * l).to(x.dtype)
 
 
@@ -73,12 +77,12 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
     torch.Size([2, 3, 5, 4])
     """
     _check_tensors(x=x)
-    if x.ndim < 2 or not isinstance(num_heads, int) or num_heads < 1 or x.shape[-1] % num_heads:
+    if x.ndim < 2 or not _is_whole(num_heads) or num_heads < 1 or x.shape[-1] % num_heads:
         raise ValueError(
             f"x must have shape (..., n, num_heads * d_head): it has shape {tuple(x.shape)} and num_heads is "
             f"{num_heads!r}; choose a number of heads that divides the last size"
         )
-    return x.unflatten(-1, (num_heads, -1)).transpose(-3, -2)
+    return x.unflatten(-1, (int(num_heads), -1)).transpose(-3, -2)
 
 
 def merge_heads(x: Tensor) -> Tensor:
@@ -120,12 +124,12 @@ def repeat_kv(x: Tensor, num_heads: int) -> Tensor:
     tensor([1., 1., 2., 2.])
     """
     _check_tensors(x=x)
-    if x.ndim < 3 or not isinstance(num_heads, int) or num_heads < 1 or num_heads % x.shape[-3]:
+    if x.ndim < 3 or not _is_whole(num_heads) or num_heads < 1 or not x.shape[-3] or num_heads % x.shape[-3]:
         raise ValueError(
             f"num_heads must be a multiple of num_kv_heads: x has shape {tuple(x.shape)} (num_kv_heads is its third "
             f"axis from the end) and num_heads is {num_heads!r}"
         )
-    groups = num_heads // x.shape[-3]
+    groups = int(num_heads) // x.shape[-3]
     return x if groups == 1 else x.repeat_interleave(groups, dim=-3)
 
 
@@ -138,7 +142,7 @@ def causal_mask(n: int, device: torch.device | str | None = None) -> Tensor:
     tensor([[ True, False],
             [ True,  True]])
     """
-    if not isinstance(n, int) or n < 0:
+    if not _is_whole(n) or n < 0:
         raise ValueError(f"n must be a number of positions, an integer of at least 0, got {n!r}")
     return torch.ones(n, n, dtype=torch.bool, device=device).tril()
 
@@ -160,6 +164,7 @@ def padding_mask(keep: Tensor) -> Tensor:
     >>> padding_mask(torch.tensor([[True, True, False]])).shape
     torch.Size([1, 1, 1, 3])
     """
+    _check_tensors(keep=keep)
     if keep.dtype != torch.bool:
         raise TypeError(f"keep must be boolean (True is a real token), its dtype is {keep.dtype}; use keep.bool()")
     if keep.ndim != 2:
@@ -188,9 +193,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> tu
     Raises
     ------
     TypeError
-        If mask is not boolean.
+        If mask is not boolean, or q, k and v are not floating point of one dtype.
     ValueError
-        If the shapes do not fit.
+        If the shapes do not fit, or the tensors are on different devices.
 
     References
     ----------
@@ -204,11 +209,14 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> tu
     """
     _check_tensors(q=q, k=k, v=v)
     _check_attention(q.shape, k.shape, v.shape)
+    _check_floating(q=q, k=k, v=v)
+    _check_device(q=q, k=k, v=v)
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     if mask is None:
         weights = scores.softmax(-1)
     else:
         check_mask(mask, scores.shape)
+        _check_device(q=q, mask=mask)
         # The lowest finite number, not -inf: a row of -inf alone is 0/0 in the softmax and in its gradient.
         weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1).masked_fill(~mask, 0.0)
     return weights @ v, weights
@@ -267,6 +275,13 @@ def feed_forward(
     -------
     Tensor, shape (..., d_model)
 
+    Raises
+    ------
+    TypeError
+        If a given array is not a tensor, or they are not floating point of one dtype.
+    ValueError
+        If the shapes do not fit, the devices differ, or b_gate comes without W_gate.
+
     References
     ----------
     Liu et al. (2022), section 3.3; Shazeer (2020), equation 6 (GEGLU) for the gated form.
@@ -276,12 +291,7 @@ def feed_forward(
     >>> feed_forward(torch.ones(1, 3), torch.ones(4, 3), torch.ones(3, 4), l_ff=torch.zeros(4))
     tensor([[0., 0., 0.]])
     """
-    _check_tensors(x=x, W_1=W_1, W_2=W_2)
-    if W_1.ndim != 2 or W_2.ndim != 2 or x.shape[-1] != W_1.shape[1] or W_1.shape[0] != W_2.shape[1]:
-        raise ValueError(
-            "x (..., d_model), W_1 (d_ff, d_model) and W_2 (d_model, d_ff) must share d_model and d_ff: "
-            f"x {tuple(x.shape)}, W_1 {tuple(W_1.shape)}, W_2 {tuple(W_2.shape)}; torch stores a weight as (out, in)"
-        )
+    _check_feed_forward(x, {"W_1": W_1, "W_2": W_2, "b_1": b_1, "b_2": b_2, "W_gate": W_gate, "b_gate": b_gate})
     up = F.linear(x, W_1, b_1)
     hidden = gelu(up) if W_gate is None else gelu(F.linear(x, W_gate, b_gate)) * up
     return F.linear(hidden if l_ff is None else scale(hidden, l_ff), W_2, b_2)
@@ -316,6 +326,8 @@ def fold_output(weight: Tensor, bias: Tensor | None, l: Tensor) -> tuple[Tensor,
             [0.5000]]), tensor([3.0000, 0.5000]))
     """
     _check_fold(weight, l, axis=0)
+    if bias is not None:
+        _check_tensors(bias=bias)
     if bias is not None and bias.shape != l.shape:
         raise ValueError(f"bias must have the shape of l, {tuple(l.shape)}, it has shape {tuple(bias.shape)}")
     return scale(weight.mT, l).mT.contiguous(), None if bias is None else scale(bias, l)
@@ -356,6 +368,7 @@ def check_finite(l: Tensor, name: str = "l") -> None:
     --------
     >>> check_finite(torch.ones(3))
     """
+    _check_tensors(**{name: l})
     if l.is_meta or torch.isfinite(l).all():
         return
     bad = (~torch.isfinite(l)).nonzero()
@@ -372,13 +385,54 @@ def _check_tensors(**values: Tensor) -> None:
             raise TypeError(f"{name} must be a torch tensor, got {type(value).__name__}; use torch.tensor(...)")
 
 
+def _check_floating(**values: Tensor) -> None:
+    """Raise unless all are real floating-point tensors, of one dtype where autocast does not see to that itself."""
+    first = next(iter(values.values()))
+    mixed = len({value.dtype for value in values.values()}) > 1
+    if not all(value.is_floating_point() for value in values.values()) or (
+        mixed and not torch.is_autocast_enabled(first.device.type)
+    ):
+        dtypes = ", ".join(f"{name} {value.dtype}" for name, value in values.items())
+        raise TypeError(f"{', '.join(values)} must be floating point of one dtype, got {dtypes}; use .to(dtype)")
+
+
+def _check_device(**values: Tensor) -> None:
+    if len({value.device for value in values.values()}) > 1:
+        places = ", ".join(f"{name} on {value.device}" for name, value in values.items())
+        raise ValueError(f"{', '.join(values)} must be on one device, got {places}; move them there with .to(device)")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _check_feed_forward(x: Tensor, arrays: dict[str, Tensor | None]) -> None:
+    given = {"x": x} | {name: array for name, array in arrays.items() if array is not None or name in ("W_1", "W_2")}
+    _check_tensors(**given)
+    if "b_gate" in given and "W_gate" not in given:
+        raise ValueError("b_gate is the bias of W_gate, which was not given; give both, or neither")
+    d_ff, d_model = given["W_1"].shape if given["W_1"].ndim == 2 else (-1, -1)
+    expected = {"W_1": (d_ff, d_model), "W_2": (d_model, d_ff), "b_1": (d_ff,), "b_2": (d_model,)}
+    expected |= {"W_gate": (d_ff, d_model), "b_gate": (d_ff,)}
+    fits = x.ndim > 0 and x.shape[-1] == d_model
+    if not fits or any(tuple(given[name].shape) != expected[name] for name in given if name != "x"):
+        raise ValueError(
+            "x (..., d_model), W_1 and W_gate (d_ff, d_model), W_2 (d_model, d_ff), b_1 and b_gate (d_ff,) and "
+            "b_2 (d_model,) must share d_model and d_ff: "
+            f"{', '.join(f'{name} {tuple(array.shape)}' for name, array in given.items())}; "
+            "torch stores a weight as (out, in)"
+        )
+    _check_floating(**given)
+    _check_device(**given)
+
+
 def _check_attention(q: torch.Size, k: torch.Size, v: torch.Size) -> None:
-    fits = min(map(len, (q, k, v))) >= 2 and q[-1] == k[-1] and k[-2] == v[-2]
+    fits = min(map(len, (q, k, v))) >= 2 and q[-1] == k[-1] > 0 and k[-2] == v[-2]
     leading = zip_longest(*(reversed(shape[:-2]) for shape in (q, k, v)), fillvalue=1)
     if not fits or any(len({*sizes} - {1}) > 1 for sizes in leading):
         raise ValueError(
             f"q (..., n_q, d), k (..., n_k, d) and v (..., n_k, d_value) must share d and n_k, "
-            f"and the axes before must agree: q {tuple(q)}, k {tuple(k)}, v {tuple(v)}"
+            f"d must be at least 1, and the axes before must agree: q {tuple(q)}, k {tuple(k)}, v {tuple(v)}"
         )
 
 
@@ -392,4 +446,5 @@ def _check_fold(weight: Tensor, l: Tensor, axis: int) -> None:
         )
     if not weight.is_floating_point():
         raise TypeError(f"weight must be floating point to be scaled, its dtype is {weight.dtype}; dequantize it first")
+    _check_device(weight=weight, l=l)
     check_finite(l)

@@ -54,11 +54,7 @@ class _Rescaled(wrapping.KeepsPrecision):
         ValueError
             If a vector holds NaN or infinity, or a layer carries an attached adapter of its own.
         """
-        attached = [name for name, part in self.named_modules() if isinstance(part, wrapping.Wrapper)]
-        if attached:
-            raise ValueError(
-                f"expected plain layers, but {attached} carry attached adapters; merge or detach those first"
-            )
+        _refuse_attached(self)
         state = {name: tensor.detach().clone() for name, tensor in self.state_dict().items()}
         for name in self.ia3_parameters():
             prefix, _, vector = name.rpartition("l_")
@@ -83,9 +79,15 @@ class _Rescaled(wrapping.KeepsPrecision):
         ------
         TypeError
             If plain is not the plain counterpart.
+        ValueError
+            If a layer of plain carries an attached adapter.
         """
         if type(plain) is not cls.plain_class:
-            raise TypeError(f"expected a {cls.plain_class.__name__}, got a {type(plain).__name__}")
+            came = f"the class {plain.__name__}" if isinstance(plain, type) else f"a {type(plain).__name__}"
+            raise TypeError(
+                f"expected a {cls.plain_class.__name__}, got {came}; build one, or merge() what has vectors already"
+            )
+        _refuse_attached(plain)
         state = {name: tensor.detach().clone() for name, tensor in plain.state_dict().items()}
         module, first = _empty(cls, plain), next(iter(state.values()))
         for name, vector in module.ia3_parameters().items():
@@ -200,6 +202,12 @@ class IA3TransformerBlock(_Rescaled, TransformerBlock):
     plain_class = TransformerBlock
     attention_class = IA3Attention
     feed_forward_class = IA3FeedForward
+
+
+def _refuse_attached(module: nn.Module) -> None:
+    attached = [name for name, part in module.named_modules() if isinstance(part, wrapping.Wrapper)]
+    if attached:
+        raise ValueError(f"expected plain layers, but {attached} carry attached adapters; merge or detach those first")
 
 
 def _empty(cls: type[nn.Module], like: nn.Module) -> nn.Module:

@@ -79,8 +79,18 @@ class LoRALinear(wrapping.Wrapper):
         self.A = nn.Parameter(start)
         self.B = nn.Parameter(torch.zeros(self.out_features, rank, dtype=dtype, device=device))
 
+    def adapter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes that A and B must have."""
+        return {"A": (self.rank, self.in_features), "B": (self.out_features, self.rank)}
+
+    def check_mergeable(self, name: str = "") -> None:
+        """Raise as every wrapper does, and if rank or alpha has been set to no sensible number since."""
+        _check(self.rank, self.alpha)
+        super().check_mergeable(name)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map x (..., d_in) to (..., d_out), in the dtype of the base layer's output."""
+        self.check_input(x)
         y = self.base(x)
         wide = torch.promote_types(x.dtype, self.A.dtype)
         update = F.linear(F.linear(x.to(wide), self.A.to(wide)), self.B.to(wide))
@@ -176,7 +186,8 @@ def merge(model: nn.Module) -> nn.Module:
     Raises
     ------
     ValueError
-        If nothing is attached, or A or B holds NaN or infinity (the model is then left as it was).
+        If nothing is attached, or A or B holds NaN or infinity or does not fit its layer (the model is then left as it
+        was).
 
     Examples
     --------

@@ -67,8 +67,13 @@ class ScaledLinear(wrapping.Wrapper):
         dtype = wrapping.adapter_dtype(base, dtype)
         self.l = nn.Parameter(torch.ones(size, dtype=dtype, device=base.weight.device))
 
+    def adapter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape that l must have: as long as the output or the input."""
+        return {"l": (self.out_features if self.side == "output" else self.in_features,)}
+
     def forward(self, x: Tensor) -> Tensor:
         """Map x (..., d_in) to (..., d_out), in the dtype of the base layer's output."""
+        self.check_input(x)
         if self.side == "output":
             return functional.scale(self.base(x), self.l)
         return self.base(functional.scale(x, self.l))
@@ -177,7 +182,8 @@ def merge(model: nn.Module) -> nn.Module:
     Raises
     ------
     ValueError
-        If nothing is attached, or a vector holds NaN or infinity (the model is then left as it was).
+        If nothing is attached, or a vector holds NaN or infinity or does not fit its layer (the model is then left as
+        it was).
 
     Examples
     --------

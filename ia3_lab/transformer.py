@@ -29,6 +29,8 @@ class MultiHeadAttention(nn.Module):
 
     Raises
     ------
+    TypeError
+        If a size is not an integer, or bias is not True or False.
     ValueError
         If the sizes are not positive or do not divide.
 
@@ -55,6 +57,7 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         _check_sizes(d_model=d_model, num_heads=num_heads, num_kv_heads=num_kv_heads)
+        _check_switches(bias=bias)
         if d_head is None and d_model % num_heads:
             raise ValueError(
                 f"d_model must be divisible by num_heads, got d_model={d_model} and num_heads={num_heads}; "
@@ -159,6 +162,7 @@ class FeedForward(nn.Module):
     def __init__(self, d_model: int, d_ff: int, *, gated: bool = False, bias: bool = False) -> None:
         super().__init__()
         _check_sizes(d_model=d_model, d_ff=d_ff)
+        _check_switches(gated=gated, bias=bias)
         self.d_model, self.d_ff, self.gated, self.bias = d_model, d_ff, gated, bias
         self.W_1 = nn.Linear(d_model, d_ff, bias=bias)
         if gated:
@@ -220,6 +224,8 @@ class TransformerBlock(nn.Module):
         cross_attention: bool = False,
     ) -> None:
         super().__init__()
+        _check_sizes(d_model=d_model, num_heads=num_heads, d_ff=d_ff)
+        _check_switches(cross_attention=cross_attention)
         sizes = {"num_kv_heads": num_kv_heads, "d_head": d_head, "bias": bias}
         self.norm_1 = nn.LayerNorm(d_model)
         self.attention = self.attention_class(d_model, num_heads, **sizes)
@@ -279,6 +285,12 @@ def _check_sizes(**sizes: int) -> None:
             raise TypeError(f"{name} must be an integer, got {size!r}")
         if size < 1:
             raise ValueError(f"{name} must be at least 1, got {size}")
+
+
+def _check_switches(**switches: bool) -> None:
+    for name, value in switches.items():
+        if not isinstance(value, bool):  # a word such as "no" would count as yes
+            raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
 def _check_input(name: str, x: Tensor, d_model: int, axes: int) -> None:

@@ -49,17 +49,23 @@ class Wrapper(KeepsPrecision):
         if isinstance(base.weight, nn.UninitializedParameter):
             raise ValueError(f"{type(base).__name__} has no sizes yet; run the model once on an example input first")
         self.base = base
+        self.in_features, self.out_features = surgery.linear_sizes(base)
         self.training = base.training
 
-    @property
-    def in_features(self) -> int:
-        """Length of the layer's input."""
-        return surgery.linear_sizes(self.base)[0]
+    def adapter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape that each of the adapter's own parameters must have, by name."""
+        raise NotImplementedError
 
-    @property
-    def out_features(self) -> int:
-        """Length of the layer's output."""
-        return surgery.linear_sizes(self.base)[1]
+    def check_input(self, x: Tensor) -> None:
+        """Raise unless x is a floating-point tensor whose last axis is the layer's input."""
+        if not isinstance(x, Tensor) or not (x.is_floating_point() or x.is_complex()):
+            came = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise TypeError(f"x must be a floating-point tensor, got {came}; use x.float(), or torch.tensor(...)")
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise ValueError(
+                f"x must have shape (..., d_in) with d_in={self.in_features}, it has shape {tuple(x.shape)}; "
+                "the features are the last axis"
+            )
 
     @property
     def weight(self) -> Tensor:
@@ -77,14 +83,29 @@ class Wrapper(KeepsPrecision):
         super().__setattr__(name, value)
 
     def check_mergeable(self, name: str = "") -> None:
-        """Raise unless the adapter's numbers are finite and the weight is floating point; name is for the message."""
-        for own, parameter in self.named_parameters(recurse=False):
-            functional.check_finite(parameter, f"{name}.{own}".lstrip("."))
+        """Raise unless the adapter's numbers fit and are finite, and the weight is a floating-point parameter.
+
+        The name is for the message.
+        """
         if "weight" not in self.base._parameters:
             raise ValueError(
-                "merging needs a weight that is a parameter, but a parametrization computes this one; first call "
-                "torch.nn.utils.parametrize.remove_parametrizations on it"
+                "merging needs a weight that is a parameter, but this one is computed by a parametrization, by weight "
+                "normalization or by pruning; first make it permanent with remove_parametrizations of "
+                "torch.nn.utils.parametrize, remove_weight_norm of torch.nn.utils, or prune.remove"
             )
+        for own, shape in self.adapter_shapes().items():
+            parameter, where = getattr(self, own), f"{name}.{own}".lstrip(".")
+            if tuple(parameter.shape) != shape:
+                raise ValueError(
+                    f"{where} must have shape {shape} to be merged into this layer, it has shape "
+                    f"{tuple(parameter.shape)}; attach anew and copy numbers in instead of replacing the parameter"
+                )
+            if parameter.device != self.base.weight.device:
+                raise ValueError(
+                    f"{where} must be on the device of the weight, {self.base.weight.device}, it is on "
+                    f"{parameter.device}; move the whole model with .to(device)"
+                )
+            functional.check_finite(parameter, where)
         if not self.base.weight.is_floating_point():
             raise TypeError(f"merging needs a floating-point weight, got {self.base.weight.dtype}; dequantize it first")
 
@@ -95,7 +116,7 @@ class Wrapper(KeepsPrecision):
         Raises
         ------
         ValueError
-            If the adapter holds NaN or infinity.
+            If the adapter holds NaN or infinity, or its shapes or device are not the layer's.
         TypeError
             If the weight is not floating point (a quantized layer).
         """
@@ -116,6 +137,8 @@ def wrap(model: nn.Module, targets: Mapping[str, Callable[[nn.Module], Wrapper]]
     modules = dict(surgery.walk(model))
     made: dict[int, Wrapper] = {}
     for name, make in targets.items():
+        if name not in modules:
+            raise ValueError(f"{name!r} is no part of this {type(model).__name__}; take the names from find_linear")
         base = modules[name]
         if isinstance(base, Wrapper):
             raise ValueError(

@@ -312,7 +312,7 @@ def test_folding_the_output_scales_the_bias_and_a_forgotten_bias_differs() -> No
 
 
 @given(d_in=st.integers(1, 6), d_out=st.integers(1, 6), n=st.integers(1, 4), seed=st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_folding_equals_scaling_for_any_sizes(d_in: int, d_out: int, n: int, seed: int) -> None:
     x, weight, bias = normal(n, d_in, seed=seed), normal(d_out, d_in, seed=seed + 1), normal(d_out, seed=seed + 2)
     left, right = gains(d_in, seed), gains(d_out, seed)
@@ -339,3 +339,88 @@ def test_folding_refuses_wrong_shapes_and_integer_weights() -> None:
         functional.feed_forward(torch.ones(1, 3), torch.ones(3, 4), torch.ones(4, 3))
     with pytest.raises(TypeError, match=r"floating point.*int8; dequantize"):
         functional.fold_input(torch.ones(2, 3, dtype=torch.int8), torch.ones(3))
+
+
+# bad input
+
+
+def test_numbers_of_heads_and_positions_may_be_numpys_and_may_not_be_true_or_false() -> None:
+    two = torch.tensor([2]).numpy()[0]
+    assert functional.split_heads(torch.ones(3, 4), two).shape == (2, 3, 2)
+    assert functional.repeat_kv(torch.ones(1, 3, 4), two).shape == (2, 3, 4)
+    assert functional.causal_mask(two).shape == (2, 2)
+    for call in (
+        lambda: functional.split_heads(torch.ones(3, 4), True),
+        lambda: functional.repeat_kv(torch.ones(1, 3, 4), True),
+        lambda: functional.repeat_kv(torch.ones(0, 3, 4), 2),
+        lambda: functional.causal_mask(True),
+    ):
+        with pytest.raises(ValueError, match=r"(num_heads is|got) (True|2)"):
+            call()
+
+
+def test_attention_refuses_integers_mixed_dtypes_and_mixed_devices() -> None:
+    one = torch.ones(2, 3)
+    for q, k in ((one.long(), one.long()), (one, one.double()), (one, one.cfloat())):
+        with pytest.raises(TypeError, match=r"q, k, v must be floating point of one dtype, got q torch\."):
+            functional.attention(q, k, one)
+    with pytest.raises(ValueError, match=r"q, k, v must be on one device, got q on cpu, k on meta"):
+        functional.attention(one, one.to("meta"), one)
+    with pytest.raises(ValueError, match=r"got q on cpu, mask on meta; move them there with \.to"):
+        functional.attention(one, one, one, functional.causal_mask(2, device="meta"))
+    with pytest.raises(ValueError, match="d must be at least 1"):
+        functional.attention(torch.ones(2, 0), torch.ones(3, 0), torch.ones(3, 2))
+
+
+def test_attention_takes_the_dtypes_that_autocast_mixes() -> None:
+    q, k, v = normal(2, 3).float(), normal(2, 3).bfloat16(), normal(2, 3).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert functional.attention(q, k, v)[0].isfinite().all()
+
+
+def test_a_padding_mask_and_a_fold_want_tensors() -> None:
+    for call in (
+        lambda: functional.padding_mask([[True, False]]),
+        lambda: functional.fold_output(torch.ones(2, 3), [1.0, 2.0], torch.ones(2)),
+        lambda: functional.check_finite([1.0]),
+    ):
+        with pytest.raises(TypeError, match="must be a torch tensor, got list"):
+            call()
+
+
+def test_scaling_refuses_another_device_and_an_imaginary_part() -> None:
+    for call in (
+        lambda: functional.scale(torch.ones(2, 3), torch.ones(3, device="meta")),
+        lambda: functional.fold_input(torch.ones(2, 3), torch.ones(3, device="meta")),
+    ):
+        with pytest.raises(ValueError, match="must be on one device, got"):
+            call()
+    with pytest.raises(TypeError, match=r"l must be real to scale torch\.float32"):
+        functional.scale(torch.ones(2, 3), torch.ones(3, dtype=torch.cfloat))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"W_2": torch.ones(5, 4)},
+        {"b_1": torch.ones(3)},
+        {"b_2": torch.ones(4)},
+        {"W_gate": torch.ones(1, 3)},
+        {"x": torch.tensor(1.0)},
+    ],
+)
+def test_the_feed_forward_function_refuses_shapes_that_do_not_fit(wrong: dict[str, torch.Tensor]) -> None:
+    good = {"x": torch.ones(2, 3), "W_1": torch.ones(4, 3), "W_2": torch.ones(3, 4)}
+    assert functional.feed_forward(**good).shape == (2, 3)
+    ((name, array),) = wrong.items()
+    with pytest.raises(ValueError, match=f"must share d_model and d_ff.*{name} ") as error:
+        functional.feed_forward(**good | wrong)
+    assert f"{name} {tuple(array.shape)}" in str(error.value)
+
+
+def test_the_feed_forward_function_refuses_mixed_dtypes_and_a_bias_without_its_gate() -> None:
+    good = {"x": torch.ones(2, 3), "W_1": torch.ones(4, 3), "W_2": torch.ones(3, 4)}
+    with pytest.raises(TypeError, match=r"of one dtype, got x torch\.float32, W_1 torch\.float64"):
+        functional.feed_forward(**good | {"W_1": torch.ones(4, 3).double()})
+    with pytest.raises(ValueError, match="b_gate is the bias of W_gate, which was not given"):
+        functional.feed_forward(**good, b_gate=torch.ones(4))

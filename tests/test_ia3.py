@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from ia3_lab import functional
+from ia3_lab import functional, scaled_linear
 from ia3_lab.ia3 import IA3Attention, IA3FeedForward, IA3TransformerBlock, attach
 from ia3_lab.surgery import count_parameters
 from ia3_lab.transformer import FeedForward, MultiHeadAttention, TransformerBlock
@@ -212,7 +213,7 @@ def test_the_block_of_512_trains_3072_of_3150848() -> None:
     gated=st.booleans(),
     cross=st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_block_trains_2_d_kv_for_each_attention_and_d_ff(
     d_model: int, num_kv_heads: int, groups: int, d_head: int, d_ff: int, gated: bool, cross: bool
 ) -> None:
@@ -295,3 +296,19 @@ def test_the_modules_are_the_plain_ones_with_vectors() -> None:
     ):
         assert issubclass(kind, plain)
         assert kind.plain_class is plain
+
+
+def test_from_base_refuses_a_base_whose_layers_carry_adapters_and_a_class() -> None:
+    base = TransformerBlock(12, 3, 20)
+    scaled_linear.attach(base, output="attention.W_k")
+    with pytest.raises(ValueError, match=r"\['attention\.W_k'\] carry attached adapters; merge or detach"):
+        IA3TransformerBlock.from_base(base)
+    with pytest.raises(TypeError, match="got the class TransformerBlock; build one"):
+        IA3TransformerBlock.from_base(TransformerBlock)
+
+
+def test_a_pickled_block_comes_back_with_its_vectors() -> None:
+    block = IA3TransformerBlock(12, 3, 20)
+    torch.nn.init.normal_(block.attention.l_v)
+    x = torch.randn(2, 5, 12)
+    assert torch.equal(pickle.loads(pickle.dumps(block))(x), block(x))

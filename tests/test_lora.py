@@ -82,7 +82,7 @@ def test_merged_equals_wrapped_detached_is_the_base_and_the_bias_is_left_alone()
 
 
 @given(d_in=st.integers(1, 6), d_out=st.integers(1, 6), rank=st.integers(1, 4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_layer_gains_rank_times_d_in_plus_d_out_parameters_and_an_update_of_that_rank(
     d_in: int, d_out: int, rank: int
 ) -> None:
@@ -200,3 +200,28 @@ def test_merge_refuses_an_update_that_is_not_finite() -> None:
     with pytest.raises(ValueError, match=r"2\.A must be finite .* index \(1, 3\)"):
         merge(model)
     assert isinstance(model[0], LoRALinear)
+
+
+def test_merge_refuses_an_update_that_no_longer_fits_and_leaves_every_layer_wrapped() -> None:
+    for change, message in (
+        (
+            lambda layer: setattr(layer, "A", nn.Parameter(torch.ones(7, 2))),
+            r"2\.A must have shape .* it has shape \(7, 2\)",
+        ),
+        (lambda layer: setattr(layer, "rank", 0), "rank must be at least 1, got 0"),
+        (lambda layer: setattr(layer, "alpha", float("nan")), "alpha must be a finite number, got nan"),
+    ):
+        model = net()
+        wrappers = attach_far(model)
+        change(wrappers["2"])
+        with pytest.raises(ValueError, match=message):
+            merge(model)
+        assert all(isinstance(layer, LoRALinear) for layer in (model[0], model[2]))
+
+
+def test_an_input_of_a_wrong_width_or_kind_is_refused() -> None:
+    layer = LoRALinear(nn.Linear(3, 2), rank=1)
+    with pytest.raises(ValueError, match=r"d_in=3, it has shape \(5, 2\)"):
+        layer(torch.ones(5, 2))
+    with pytest.raises(TypeError, match=r"floating-point tensor, got torch\.int64"):
+        layer(torch.ones(5, 3, dtype=torch.long))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import pickle
+import re
 
 import pytest
 import torch
+import torch.nn.utils.prune
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -114,7 +117,7 @@ def test_a_layer_without_a_bias_has_none_after_merging() -> None:
 
 
 @given(d_in=st.integers(1, 6), d_out=st.integers(1, 6), bias=st.booleans(), side=st.sampled_from(["output", "input"]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_vector_has_the_length_of_its_side_and_merging_is_exact_for_any_sizes(
     d_in: int, d_out: int, bias: bool, side: str
 ) -> None:
@@ -145,9 +148,56 @@ def test_what_is_not_linear_or_wrapped_already_is_refused() -> None:
         ScaledLinear(nn.Linear(2, 3), dtype=torch.int64)
 
 
-def test_an_input_of_a_wrong_width_is_refused_with_both_shapes() -> None:
-    with pytest.raises(ValueError, match=r"x has shape \(5, 2\), l has shape \(3,\)"):
-        ScaledLinear(nn.Linear(3, 2), "input")(torch.ones(5, 2))
+@pytest.mark.parametrize("side", ["output", "input"])
+def test_an_input_of_a_wrong_width_or_kind_is_refused(side: str) -> None:
+    layer = ScaledLinear(nn.Linear(3, 2), side)
+    for shape in ((5, 2), ()):
+        with pytest.raises(ValueError, match=rf"d_in=3, it has shape {re.escape(str(shape))}; the features are"):
+            layer(torch.ones(shape))
+    for wrong, came in (
+        ([1.0, 2.0, 3.0], "list"),
+        (torch.ones(2, 3, dtype=torch.long), r"torch\.int64"),
+        (None, "None"),
+    ):
+        with pytest.raises(TypeError, match=f"x must be a floating-point tensor, got {came}"):
+            layer(wrong)
+
+
+@pytest.mark.parametrize(("shape", "device"), [((4,), "cpu"), ((9, 1), "cpu"), ((9,), "meta")])
+def test_merge_refuses_a_vector_that_no_longer_fits_and_leaves_every_layer_wrapped(
+    shape: tuple[int, ...], device: str
+) -> None:
+    model = net()
+    wrappers = attach(model, **ALL)
+    wrappers["down"].l = nn.Parameter(torch.ones(shape, device=device))
+    with pytest.raises(
+        ValueError, match=r"down\.l must (have shape \(9,\) .* it has shape|be on the device .* on meta)"
+    ):
+        merge(model)
+    assert scaled_parameters(model).keys() == {"k_proj.l", "up.l", "down.l"}
+
+
+def test_merge_refuses_a_pruned_weight_and_says_how_to_make_it_permanent() -> None:
+    model = nn.Sequential(nn.Linear(2, 3))
+    nn.utils.prune.l1_unstructured(model[0], "weight", 0.5)
+    attach(model, output="0")
+    with pytest.raises(ValueError, match=r"by pruning; first make it permanent .* prune\.remove"):
+        merge(model)
+
+
+def test_a_mapping_is_no_list_of_patterns() -> None:
+    model = net()
+    with pytest.raises(TypeError, match=r"patterns must be strings such as .* got dict"):
+        attach(model, output={"down": "input"})
+    assert scaled_parameters(model) == {}
+
+
+def test_a_pickled_model_comes_back_with_its_vectors() -> None:
+    model, x = net(), normal(2, 4)
+    attach_far(model, **ALL)
+    again = pickle.loads(pickle.dumps(model))
+    assert torch.equal(again(x), model(x))
+    assert scaled_parameters(again).keys() == scaled_parameters(model).keys()
 
 
 # a model

@@ -100,7 +100,7 @@ def test_a_causal_block_ignores_the_future_and_an_unmasked_one_does_not() -> Non
     bias=st.booleans(),
     cross=st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_sizes_and_counts_hold_for_any_configuration(
     d_model: int, num_kv_heads: int, groups: int, d_head: int, d_ff: int, gated: bool, bias: bool, cross: bool
 ) -> None:
@@ -168,3 +168,20 @@ def test_a_context_is_asked_for_exactly_where_there_is_cross_attention() -> None
         TransformerBlock(12, 3, 20)(x, context_mask=functional.causal_mask(5))
     with pytest.raises(ValueError, match=r"expected a context .* got context=None"):
         TransformerBlock(12, 3, 20, cross_attention=True)(x)
+
+
+def test_switches_are_true_or_false_because_a_word_such_as_no_would_count_as_yes() -> None:
+    for make in (
+        lambda: MultiHeadAttention(4, 2, bias="no"),
+        lambda: FeedForward(4, 8, gated="no"),
+        lambda: FeedForward(4, 8, bias=None),
+        lambda: TransformerBlock(4, 2, 8, cross_attention=1),
+    ):
+        with pytest.raises(TypeError, match="must be True or False, got"):
+            make()
+
+
+@pytest.mark.parametrize(("d_model", "error"), [(-4, ValueError), ("4", TypeError), (4.0, TypeError)])
+def test_a_block_checks_its_sizes_before_it_makes_anything(d_model: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"d_model must be (an integer|at least 1), got"):
+        TransformerBlock(d_model, 2, 8)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+from traitlets import TraitError
 
 from ia3_lab.style import theme_css
 
@@ -36,6 +37,14 @@ class BookWidget(anywidget.AnyWidget):
             cls._esm = _read("shared.mjs") + "\n" + _read(f"{stem}.mjs")
             cls._css = theme_css(".ia3") + _read("shared.css") + _read(f"{stem}.css")
         super().__init_subclass__(**kwargs)
+
+    def __init__(self, **traits: Any) -> None:
+        known = [name for name in self.trait_names() if not name.startswith("_")]
+        if unknown := sorted(set(traits) - {*self.trait_names()}):
+            raise TraitError(
+                f"{type(self).__name__} has no {unknown[0]!r}; expected names among {', '.join(sorted(known))}."
+            )
+        super().__init__(**traits)
 
     def picture(self) -> str:
         """Return a static SVG of the current state, with a ``<title>`` that says what it shows."""
