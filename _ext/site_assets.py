@@ -57,6 +57,18 @@ def stage_mathjax(app) -> None:
             shutil.copy2(source / part, target / part)
 
 
+def rebuild_for_new_assets(app, env, added, changed, removed) -> list[str]:
+    """Name every page as out of date when a file of `_static` has changed: Sphinx looks at the pages' sources alone.
+
+    Every page, because each carries the checksums of the scripts and styles that it loads.
+    """
+    source, copies = Path(app.srcdir) / "_static", Path(app.outdir) / "_static"
+    files = [path for path in source.rglob("*") if path.is_file()]
+    copied = {path: copies / path.relative_to(source) for path in files}
+    stale = any(not copy.is_file() or copy.read_bytes() != path.read_bytes() for path, copy in copied.items())
+    return sorted(env.found_docs) if stale else []
+
+
 def drop_needless_assets(app, pagename, templatename, context, doctree) -> None:
     """Keep one of each inline script (togglebutton's comes twice), and leave out what the page has no use for.
 
@@ -146,6 +158,7 @@ def setup(app) -> dict:
     """Connect the extension to Sphinx."""
     app.connect("config-inited", use_local_mathjax)
     app.connect("builder-inited", stage_mathjax)
+    app.connect("env-get-outdated", rebuild_for_new_assets)
     app.connect("doctree-read", size_figures)
     app.connect("html-page-context", drop_needless_assets, priority=900)
     app.connect("html-page-context", replace_deprecated_role)

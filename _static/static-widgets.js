@@ -251,6 +251,20 @@
     document.documentElement.dataset.widgets = "ready";
   }
 
+  // --- paper ----------------------------------------------------------------------------------------------
+
+  /** A print has no dark background, so the page goes light for it; light text on white paper would be lost. */
+  const root = document.documentElement;
+  let shown = null;
+  addEventListener("beforeprint", () => {
+    shown ??= root.dataset.theme;
+    root.dataset.theme = "light";
+  });
+  addEventListener("afterprint", () => {
+    if (shown !== null) root.dataset.theme = shown;
+    shown = null;
+  });
+
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();

@@ -125,3 +125,19 @@ def test_every_link_in_prose_that_sets_a_widget_does_so(page_of: Callable[..., A
             assert state == list(wanted.values()), f"{name}: {button.inner_text()}"
             pressed += 1
     assert pressed >= 8
+
+
+def test_a_page_is_printed_light_and_then_as_dark_as_before(page_of: Callable[..., Any]) -> None:
+    page = page_of("book/02-geometry.html", theme="dark")
+    page.evaluate(
+        """() => {
+            window.seen = [];
+            addEventListener("beforeprint", () => window.seen.push(document.documentElement.dataset.theme));
+            addEventListener("afterprint", () => window.seen.push(document.documentElement.dataset.theme));
+        }"""
+    )
+    page.pdf()
+    assert page.evaluate("window.seen") == ["light", "dark"]
+    page.emulate_media(media="print")
+    borders = page.locator("button.set-widget").evaluate_all("all => all.map(b => getComputedStyle(b).borderTopWidth)")
+    assert set(borders) == {"0px"}

@@ -191,3 +191,14 @@ def test_chapters_come_in_the_order_of_the_table_of_contents(tmp_path: Path) -> 
 def test_the_kernel_does_not_depend_on_the_readers_settings(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(key, "something else")
     assert execute.kernel_environment("profile")[key] in ("0", "profile")
+
+
+def test_a_reader_who_chose_a_backend_for_matplotlib_still_gets_the_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    assert "MPLBACKEND" not in execute.kernel_environment("profile")
+    path = write_notebook(tmp_path / "figure.ipynb", "import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+    run_script(str(path)).check_returncode()
+    (output,) = nbformat.read(path, as_version=4).cells[0].outputs
+    assert "image/png" in output.data

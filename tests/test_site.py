@@ -112,6 +112,23 @@ def test_the_first_page_shows_a_live_widget_and_leads_to_every_chapter(site: Pat
     assert {Path(chapter).name for chapter in CHAPTERS} <= set(Elements(body).all("a", "href"))
 
 
+def test_the_bibliography_labels_a_source_as_the_text_cites_it(site: Path) -> None:
+    body = article((site / "book" / "bibliography.html").read_text("utf8"))
+    labels = re.findall(r'<span class="label">(.*?)</span>\s*<p>', body, re.S)
+    words = [re.sub(r"<[^>]+>", "", label) for label in labels]
+    assert {"[Liu et al., 2022]", "[Kingma and Ba, 2015]", "[Shazeer, 2020]"} <= set(words)
+    assert all(re.fullmatch(r"\[.+, \d{4}\]", label) for label in words)
+    assert len(set(words)) == len(words)
+
+
+def test_every_source_in_the_list_is_cited_on_a_page(site: Path) -> None:
+    keys = re.findall(r"^@\w+\{([^,]+),", (ROOT / "book" / "references.bib").read_text("utf8"), re.M)
+    pages = [path.read_text("utf8") for path in (ROOT / "book").iterdir() if path.suffix in (".md", ".ipynb")]
+    cited = {key for text in pages for keys in re.findall(r"\{cite:\w\}`([^`]+)`", text) for key in keys.split(",")}
+    assert keys
+    assert set(keys) == cited
+
+
 # --- described ---------------------------------------------------------------------------------------------
 
 
@@ -201,6 +218,17 @@ def test_mathjax_is_loaded_from_the_site_and_only_where_there_is_mathematics(sit
     scripts = [source for source in Elements(html).all("script", "src") if "mathjax" in source.lower()]
     assert bool(scripts) == ('class="math' in html)
     assert all(source.startswith("../_static/third_party/mathjax/tex-chtml.js") for source in scripts)
+
+
+def test_a_changed_style_makes_every_page_out_of_date_and_an_unchanged_one_none(tmp_path: Path) -> None:
+    for folder in ("source", "site"):
+        (tmp_path / folder / "_static").mkdir(parents=True)
+        (tmp_path / folder / "_static" / "book.css").write_text("a {}")
+    app = SimpleNamespace(srcdir=tmp_path / "source", outdir=tmp_path / "site")
+    env = SimpleNamespace(found_docs={"b", "a"})
+    assert assets.rebuild_for_new_assets(app, env, set(), set(), set()) == []
+    (tmp_path / "source" / "_static" / "book.css").write_text("a { color: red }")
+    assert assets.rebuild_for_new_assets(app, env, set(), set(), set()) == ["a", "b"]
 
 
 # --- small -------------------------------------------------------------------------------------------------
