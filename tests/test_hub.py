@@ -109,7 +109,7 @@ def test_reachability_is_an_answer_in_time(monkeypatch, capfd, answer, expected)
     class Session:
         def head(self, url, timeout):
             if answer == "hangs":
-                time.sleep(1.0)
+                time.sleep(10.0)
             if answer == "error":
                 raise OSError("no route to host")
 
@@ -117,8 +117,8 @@ def test_reachability_is_an_answer_in_time(monkeypatch, capfd, answer, expected)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub, "get_session", Session)
     start = time.perf_counter()
-    assert is_hub_reachable(timeout=0.3) is expected
-    assert time.perf_counter() - start < 0.9
+    assert is_hub_reachable(timeout=1.0) is expected
+    assert time.perf_counter() - start < 5.0
     assert capfd.readouterr() == ("", "")
     assert "HF_HUB_OFFLINE" not in os.environ
 
