@@ -100,7 +100,7 @@ def kernel_environment(profile: str) -> dict[str, str]:
 # --- the normal form -------------------------------------------------------------------------------------------
 
 
-def normalise(notebook: nbformat.NotebookNode, name: str) -> None:
+def normalize(notebook: nbformat.NotebookNode, name: str) -> None:
     """Bring an executed notebook into the form that is stored; `name` seeds its widget ids."""
     widgets = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     notebook.metadata.clear()
@@ -209,7 +209,7 @@ def executed(path: Path) -> str:
     """The text of a notebook's file after running it."""
     notebook = nbformat.read(path, as_version=4)
     run(notebook, path.parent)
-    normalise(notebook, path.stem)
+    normalize(notebook, path.stem)
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"
 

@@ -135,7 +135,7 @@ def test_a_chapter_is_stored_executed_from_top_to_bottom(path: Path) -> None:
 @each_chapter
 def test_a_chapter_is_stored_in_normal_form(path: Path) -> None:
     notebook = read(path)
-    execute.normalise(notebook, path.stem)
+    execute.normalize(notebook, path.stem)
     assert nbformat.writes(notebook) + "\n" == path.read_text("utf8"), "run `make execute`"
 
 

@@ -54,12 +54,12 @@ def with_widgets(gain: float = 1.8, width: str | None = None) -> nbformat.Notebo
 
 
 def normal(notebook: nbformat.NotebookNode, name: str = "chapter") -> str:
-    execute.normalise(notebook, name)
+    execute.normalize(notebook, name)
     return nbformat.writes(notebook)
 
 
 def stored_models(notebook: nbformat.NotebookNode) -> list[dict]:
-    execute.normalise(notebook, "chapter")
+    execute.normalize(notebook, "chapter")
     return list(notebook.metadata["widgets"][execute.WIDGET_STATE]["state"].values())
 
 
@@ -68,15 +68,15 @@ def test_random_widget_ids_leave_no_trace() -> None:
     assert normal(with_widgets(gain=1.8)) != normal(with_widgets(gain=0.5))
 
 
-def test_normalising_twice_is_normalising_once() -> None:
+def test_normalizing_twice_is_normalizing_once() -> None:
     once = normal(with_widgets())
     assert normal(nbformat.reads(once, as_version=4)) == once
 
 
 def test_two_notebooks_share_no_widget_id() -> None:
     first, second = with_widgets(), with_widgets()
-    execute.normalise(first, "first")
-    execute.normalise(second, "second")
+    execute.normalize(first, "first")
+    execute.normalize(second, "second")
     ids = [set(notebook.metadata["widgets"][execute.WIDGET_STATE]["state"]) for notebook in (first, second)]
     assert not ids[0] & ids[1]
 
@@ -95,7 +95,7 @@ def test_a_layout_that_sets_something_is_kept_with_its_reference() -> None:
 
 def test_renamed_ids_agree_between_outputs_and_state() -> None:
     notebook = with_widgets()
-    execute.normalise(notebook, "chapter")
+    execute.normalize(notebook, "chapter")
     ids = set(notebook.metadata["widgets"][execute.WIDGET_STATE]["state"])
     for output in notebook.cells[0].outputs:
         key = output.data["application/vnd.jupyter.widget-view+json"]["model_id"]
@@ -113,7 +113,7 @@ def test_how_the_kernel_cut_a_stream_leaves_no_trace() -> None:
 
 def test_memory_addresses_are_taken_out_and_other_hexadecimal_numbers_kept() -> None:
     notebook = nbformat.v4.new_notebook(cells=[code_cell(stream("<Foo object at 0x7f3a5c0d> 0x7f3a5c0d\n"))])
-    execute.normalise(notebook, "chapter")
+    execute.normalize(notebook, "chapter")
     assert notebook.cells[0].outputs[0].text == "<Foo> 0x7f3a5c0d\n"
 
 
@@ -121,7 +121,7 @@ def test_timings_versions_and_editor_settings_are_not_stored() -> None:
     notebook = nbformat.v4.new_notebook(cells=[code_cell()])
     notebook.metadata.update(jupytext={"a": 1}, language_info={"name": "python", "version": "3.11.2"})
     notebook.cells[0].metadata.update(execution={"iopub.status.busy": "2026"}, tags=["hide-cell"])
-    execute.normalise(notebook, "chapter")
+    execute.normalize(notebook, "chapter")
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert "version" not in notebook.metadata.language_info
     assert notebook.cells[0].metadata == {"tags": ["hide-cell"]}
