@@ -231,6 +231,28 @@ def test_the_rank_slider_obeys_mouse_and_keyboard(widget_page) -> None:
 
 
 @pytest.mark.browser
+def test_mouse_and_finger_drag_the_rank_slider(widget_page) -> None:
+    page = widget_page(ParameterCalculator(rank=1), width=390, touch=True)
+    slider = page.get_by_role("slider", name="Rank of LoRA")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    y, at = box["y"] + box["height"] / 2, lambda share: box["x"] + share * box["width"]
+    page.mouse.move(at(0.02), y)
+    page.mouse.down()
+    page.mouse.move(at(0.25), y, steps=4)
+    page.mouse.up()
+    by_mouse = trait(page, "rank")
+    assert 10 <= by_mouse <= 24
+    client = page.context.new_cdp_session(page)
+    for kind, share in (("touchStart", 0.25), ("touchMove", 0.5), ("touchMove", 0.75), ("touchEnd", None)):
+        points = [] if share is None else [{"x": at(share), "y": y}]
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    by_finger = trait(page, "rank")
+    assert 40 <= by_finger <= 56
+    assert shown(page)[1] == f"{count_lora(get_preset('llama-7b'), by_finger).total:,}"
+
+
+@pytest.mark.browser
 def test_checkboxes_choose_matrices_and_vectors_and_none_is_not_nan(widget_page) -> None:
     page = widget_page(ParameterCalculator(rank=1))
     for name in ("W_k", "W_1", "W_2"):
