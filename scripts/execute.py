@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -227,6 +228,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("paths", nargs="*", type=Path, help="notebooks (default: all chapters)")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file would change")
     options = parser.parse_args(arguments)
+    # Matplotlib lists the fonts once per machine and says so on stderr: here, and not in a chapter's output.
+    importlib.import_module("matplotlib.font_manager")
     failed = False
     for path in options.paths or chapters():
         start = time.perf_counter()
