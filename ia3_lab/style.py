@@ -37,8 +37,6 @@ PALETTE = MappingProxyType(
     }
 )
 
-#: Colormap for rescaling vectors: diverging, to be centered on 1.0, the identity.
-DIVERGING = "RdBu"
 #: Colormap for nonnegative quantities such as attention weights.
 SEQUENTIAL = "Blues"
 #: Markers and line styles, so that no series is told apart by color alone.
