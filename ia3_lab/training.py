@@ -1,0 +1,251 @@
+"""Few-shot training in the plainest form that does the job: a classifier, one train loop, one evaluation."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ia3_lab import surgery
+
+
+class Classifier(nn.Module):
+    """Class logits from the mean of an encoder's last hidden states, scaled to a fixed length.
+
+    ``logits = sqrt(d) * mean(h) / |mean(h)| @ W + b``, the mean over the tokens that are not padding. W (d_model,
+    num_labels) and b start at zero, so every label starts equally likely.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Called with ``input_ids`` and ``attention_mask``; has ``config.hidden_size`` and returns ``last_hidden_state``.
+    num_labels : int
+        At least 2.
+
+    Attributes
+    ----------
+    encoder : nn.Module
+    head : nn.Linear
+
+    References
+    ----------
+    Reimers and Gurevych (2019), section 3: the mean over tokens as the sentence's embedding.
+    """
+
+    def __init__(self, encoder: nn.Module, num_labels: int) -> None:
+        super().__init__()
+        if not num_labels >= 2:
+            raise ValueError(f"expected at least 2 labels, got {num_labels}")
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.config.hidden_size, num_labels)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.to(next(encoder.parameters()).device)
+
+    def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the sentence vectors (batch, d_model), each of length sqrt(d_model)."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * mask).sum(1) / mask.sum(1)
+        return F.normalize(mean, dim=-1) * math.sqrt(mean.shape[-1])
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Map token ids and mask (batch, tokens) to logits (batch, num_labels)."""
+        return self.head(self.features(input_ids, attention_mask))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tokenized sentences: ids and mask (batch, tokens), labels (batch,)."""
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        """Return the number of sentences."""
+        return len(self.labels)
+
+    def take(self, rows: Tensor) -> Batch:
+        """Return some of the sentences, cut to the longest of them."""
+        mask = self.attention_mask[rows]
+        end = int(mask.sum(1).max())
+        return Batch(self.input_ids[rows, :end], mask[:, :end], self.labels[rows])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to train: AdamW with a linear warm-up and a linear decay to zero.
+
+    Attributes
+    ----------
+    lr, head_lr : float
+        Peak learning rates of what the method trains and of the head.
+    steps, batch_size, warmup : int
+        Steps in all, sentences a step (all of them if there are fewer), steps of warm-up.
+    weight_decay : float
+        Pulls what is trained to zero, which for a rescaling vector is not the identity: 0 unless you ask for it.
+    optimizer : str
+        ``"adamw"`` or ``"sgd"`` (momentum 0.9).
+    """
+
+    lr: float
+    head_lr: float
+    steps: int
+    batch_size: int = 16
+    warmup: int = 4
+    weight_decay: float = 0.0
+    optimizer: str = "adamw"
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "head_lr", "weight_decay"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
+        for name, least in (("steps", 1), ("batch_size", 1), ("warmup", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if self.optimizer not in ("adamw", "sgd"):
+            raise ValueError(f"optimizer must be 'adamw' or 'sgd', got {self.optimizer!r}")
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened in training: the loss of each step in nats per sentence, and the seconds that all steps took."""
+
+    losses: tuple[float, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracy in [0, 1], mean cross-entropy in nats per sentence, and probabilities (sentences, labels)."""
+
+    accuracy: float
+    loss: float
+    probabilities: Tensor
+
+
+def encode(tokenizer: Any, texts: Sequence[str], labels: Sequence[int] | None = None, device: Any = None) -> Batch:
+    """Turn sentences into a padded `Batch`; labels are zeros if there are none.
+
+    Raises
+    ------
+    ValueError
+        If there is no sentence, or not one label for each.
+    """
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    labels = [0] * len(texts) if labels is None else list(labels)
+    if not texts or len(labels) != len(texts):
+        raise ValueError(f"expected sentences and one label for each, got {len(texts)} and {len(labels)} labels")
+    tokens = tokenizer(texts, padding=True, return_tensors="pt")
+    parts = (tokens["input_ids"], tokens["attention_mask"], torch.tensor(labels))
+    return Batch(*(part.to(device) for part in parts))
+
+
+def train(
+    model: nn.Module,
+    batch: Batch,
+    settings: Settings,
+    *,
+    adapter: Iterable[nn.Parameter] = (),
+    seed: int = 0,
+) -> History:
+    """Train the head and the adapter's parameters on a batch of sentences, in place; everything else is frozen.
+
+    Minimizes the mean cross-entropy. Sentences are shuffled anew for each pass over them, on the CPU, so that every
+    device sees the same order. Dropout stays off.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Has a ``head``, and maps ``(input_ids, attention_mask)`` to logits, such as a `Classifier`.
+    batch : Batch
+        All training sentences.
+    settings : Settings
+    adapter : iterable of nn.Parameter
+        What is trained beside the head; nothing if empty.
+    seed : int
+        Seed of the order of the sentences.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ValueError
+        If one of the parameters is not the model's, or the loss stops being a number.
+    """
+    adapter, head = list(adapter), list(model.head.parameters())
+    surgery.freeze_except(model, [*adapter, *head])
+    model.eval()
+    groups = [{"params": head, "lr": settings.head_lr}]
+    groups += [{"params": adapter, "lr": settings.lr}] if adapter else []
+    optimizer = _optimizer(groups, settings)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share_of_peak(step, settings))
+    rows = _rows(len(batch), settings, seed)
+    losses, start = [], time.perf_counter()
+    for step in range(settings.steps):
+        part = batch.take(rows[step].to(batch.labels.device))
+        loss = F.cross_entropy(model(part.input_ids, part.attention_mask), part.labels)
+        if not torch.isfinite(loss):
+            raise ValueError(f"the loss is {loss.item()} at step {step}: lower the learning rate ({settings.lr:g})")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return History(tuple(losses), time.perf_counter() - start)
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, batch: Batch, *, batch_size: int = 64) -> Evaluation:
+    """Return accuracy, loss and probabilities of a classifier on labeled sentences; nothing is changed but its mode.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps ``(input_ids, attention_mask)`` to logits.
+    batch : Batch
+    batch_size : int
+        Sentences at a time.
+    """
+    model.eval()
+    logits = []
+    for rows in torch.arange(len(batch), device=batch.labels.device).split(batch_size):
+        part = batch.take(rows)
+        logits.append(model(part.input_ids, part.attention_mask))
+    logits = torch.cat(logits).float()
+    accuracy = (logits.argmax(-1) == batch.labels).double().mean().item()
+    return Evaluation(accuracy, F.cross_entropy(logits, batch.labels).item(), logits.softmax(-1))
+
+
+def _optimizer(groups: list[dict[str, Any]], settings: Settings) -> torch.optim.Optimizer:
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9, weight_decay=settings.weight_decay)
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+
+
+def _share_of_peak(step: int, settings: Settings) -> float:
+    """Return the learning rate of a step as a share of its peak: a ramp up, then a ramp down that ends above zero."""
+    up = (step + 1) / (settings.warmup + 1)
+    down = (settings.steps - step) / max(settings.steps - settings.warmup, 1)
+    return max(min(up, down, 1.0), 0.0)
+
+
+def _rows(size: int, settings: Settings, seed: int) -> Tensor:
+    """Return which sentences each step sees, (steps, batch): shuffled passes, cut into batches."""
+    width = min(settings.batch_size, size)
+    generator = torch.Generator().manual_seed(seed)
+    per_pass = size // width
+    passes = math.ceil(settings.steps / per_pass)
+    order = torch.stack([torch.randperm(size, generator=generator)[: per_pass * width] for _ in range(passes)])
+    return order.view(-1, width)[: settings.steps]

@@ -1,0 +1,149 @@
+"""Make the runs of the few-shot comparison: `make experiments`. Interrupt it when you like and start it again.
+
+Runs go side by side in processes of one thread each. Each finished run is written and flushed at once, so an
+interruption costs the runs in progress and no more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import platform
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from importlib import metadata
+from multiprocessing import get_context
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from tqdm import tqdm
+
+from ia3_lab import devices, experiments, methods, pretrained, protocol
+
+OUTPUT = Path("results/few-shot.jsonl")
+#: Relative cost of a training step, to start the long runs first and to say what time is left.
+COST = {"head": 0.4, "full": 2.5}
+
+_base: pretrained.Pretrained
+
+
+def prepare() -> None:
+    """Load the model once in each process."""
+    import torch
+
+    global _base
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process answers Ctrl+C
+    torch.set_num_threads(1)
+    _base = pretrained.load()
+
+
+def perform(run: protocol.Run) -> protocol.Result:
+    """Make a run with the model of this process."""
+    return experiments.perform(run, _base)
+
+
+def cost(run: protocol.Run) -> int:
+    """Say what a run costs, in steps of IA3; scoring counts like fifteen steps."""
+    return round(run.steps * COST.get(run.method, 1.0)) + 15
+
+
+def cost_to_come(missing: list[protocol.Run]) -> int:
+    """Say what is left; in the search, guess the final runs at the number of steps that every search starts with."""
+    if missing[0].stage == "final":
+        return sum(map(cost, missing))
+    guess = {name: protocol.Trial(None, -11, 1) for name in methods.METHODS}
+    return sum(map(cost, missing)) + sum(map(cost, protocol.final_runs(guess)))
+
+
+def open_log(path: Path) -> dict[protocol.Run, protocol.Result]:
+    """Read what is there, drop a line that was cut short, and note the versions and the machine of what follows."""
+    results = protocol.read_results(path) if path.exists() else {}
+    if path.exists():
+        protocol.check_tasks(path)
+        content = path.read_bytes()
+        os.truncate(path, content.rfind(b"\n") + 1)
+    environment = {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("torch", "transformers", "tokenizers", "numpy", "ia3-lab")},
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "device": devices.get_device().type,
+        "weights": pretrained.DIGESTS["model.safetensors"],
+        "tasks": {name: protocol.task_digest(name) for name in protocol.TASKS},
+    }
+    if not path.exists() or protocol.read_environments(path)[-1:] != [environment]:
+        write(path, protocol.json_line({"environment": environment}))
+    return results
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep a second script from making the same runs, where the system has file locks."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_suffix(".lock"), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(f"another script is writing to {path}: wait for it, or choose another --output") from error
+        yield
+
+
+def write(path: Path, line: str) -> None:
+    """Append a line and see it onto the disk."""
+    with open(path, "a", encoding="utf8") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def make_runs(path: Path, jobs: int) -> None:
+    """Make every missing run, those of the search first."""
+    results = open_log(path)
+    done = sum(cost(run) for run in results)
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=prepare)
+    with tqdm(total=done, initial=done, unit="step", unit_scale=True, smoothing=0.02) as bar:
+        try:
+            pending = {}
+            while missing := sorted(protocol.missing_runs(results), key=cost, reverse=True):
+                bar.total = bar.n + cost_to_come(missing)
+                bar.set_description(f"{missing[0].stage} runs")
+                asked = set(pending.values())
+                pending |= {pool.submit(perform, run): run for run in missing if run not in asked}
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    run = pending.pop(future)
+                    results[run] = future.result()
+                    write(path, protocol.line_for(run, results[run]))
+                    bar.update(cost(run))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def main() -> None:
+    """Read the command line and make the runs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="results file, resumed if it is there")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side (1 is enough on a GPU)")
+    arguments = parser.parse_args()
+    if arguments.jobs < 1:
+        parser.error(f"--jobs must be at least 1, got {arguments.jobs}")
+    try:
+        with alone(arguments.output):
+            make_runs(arguments.output, arguments.jobs)
+    except KeyboardInterrupt:
+        sys.exit(f"\nInterrupted. Finished runs are in {arguments.output}; the same command goes on from there.")
+    except ValueError as error:
+        sys.exit(f"\n{error}")
+    published = Path(__file__).resolve().parent.parent / "ia3_lab" / "data" / "few-shot.jsonl"
+    print(f"All runs are in {arguments.output}. The book prints {published.name} of ia3_lab/data: copy yours over it.")
+
+
+if __name__ == "__main__":
+    main()

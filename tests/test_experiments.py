@@ -1,0 +1,172 @@
+"""`make experiments`: what a run is, resuming, interruptions, and two scripts at once."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from ia3_lab import experiments, pretrained, protocol, tasks
+from ia3_lab.methods import METHODS
+from ia3_lab.protocol import Result, Run
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def base() -> pretrained.Pretrained:
+    return pretrained.load("cpu")
+
+
+def run_of(**changes: object) -> Run:
+    settings = {"lr": 0.0316, "head_lr": 0.00178, "steps": 2, "draw": 0}
+    return Run(**{"stage": "final", "task": "sentiment", "k": 8, "method": "ia3", **settings, **changes})
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shrink the protocol: two methods, one task and one k beside the two headline tasks of the search."""
+    monkeypatch.setattr(protocol, "METHODS", {name: METHODS[name] for name in ("head", "ia3")})
+    monkeypatch.setattr(protocol, "SHOTS", (8,))
+    monkeypatch.setattr(protocol, "OTHER_SHOTS", ())
+    monkeypatch.setattr(protocol, "DRAWS", (0, 1))
+
+
+class Pool:
+    """Makes a run when it is submitted, in this process; stops as Ctrl+C would after so many."""
+
+    made: list[Run]
+    stop_after: int
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        pass
+
+    def submit(self, function: object, run: Run) -> Future:
+        future: Future = Future()
+        if len(Pool.made) < Pool.stop_after:
+            Pool.made.append(run)
+            far = abs(math.log10((run.lr or 0.01) / 0.01)) + abs(math.log10(run.head_lr / 0.003))
+            far += abs(math.log2(run.steps / 24))
+            future.set_result(Result(round(0.9 - far / 20, 6), 0.5, 0.1, 0.9, 10, 1.0))
+        return future
+
+    def shutdown(self, cancel_futures: bool) -> None:
+        pass
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch, small: None) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("experiments_script", ROOT / "scripts" / "experiments.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    original = module.wait
+
+    def wait(pending: dict, return_when: str) -> object:
+        if not any(future.done() for future in pending):
+            raise KeyboardInterrupt
+        return original(pending, return_when=return_when)
+
+    monkeypatch.setattr(module, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(module, "wait", wait)
+    Pool.made, Pool.stop_after = [], 10**9
+    return module
+
+
+def test_an_interruption_loses_at_most_the_runs_in_progress(script: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "results" / "runs.jsonl"
+    script.make_runs(tmp_path / "whole.jsonl", jobs=2)
+    whole = protocol.read_results(tmp_path / "whole.jsonl")
+    Pool.made, Pool.stop_after = [], 40
+    path.parent.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        script.make_runs(path, jobs=2)
+    first = list(Pool.made)
+    assert set(protocol.read_results(path)) == set(first)
+    with open(path, "a") as file:
+        file.write('{"run": {"stage": "fin')  # what a power cut may leave
+    Pool.made, Pool.stop_after = [], 10**9
+    script.make_runs(path, jobs=2)
+    assert not set(first) & set(Pool.made)
+    assert protocol.read_results(path) == whole
+    assert protocol.missing_runs(whole) == []
+    assert len(protocol.read_environments(path)) == 1
+
+
+def test_a_finished_file_asks_for_no_run(script: ModuleType, tmp_path: Path) -> None:
+    script.make_runs(tmp_path / "runs.jsonl", jobs=1)
+    before = (tmp_path / "runs.jsonl").read_bytes()
+    Pool.made = []
+    script.make_runs(tmp_path / "runs.jsonl", jobs=1)
+    assert Pool.made == []
+    assert (tmp_path / "runs.jsonl").read_bytes() == before
+
+
+def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    path.write_text("not json\n")
+    command = [sys.executable, str(ROOT / "scripts" / "experiments.py"), "--output", str(path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "line 1 of" in result.stderr
+    assert "Delete that line" in result.stderr
+    assert path.read_text() == "not json\n"
+
+
+def test_a_second_script_on_the_same_file_is_turned_away(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "experiments.py"), "--output", str(tmp_path / "a.jsonl")]
+    first = subprocess.Popen([*command, "--jobs", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not (tmp_path / "a.jsonl").exists():
+            assert first.poll() is None
+            time.sleep(0.1)
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert "another script is writing to" in second.stderr
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.wait(60)
+
+
+# --- one run -------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_repeated_exactly_and_another_draw_differs(base: pretrained.Pretrained) -> None:
+    first, second = experiments.perform(run_of(), base), experiments.perform(run_of(), base)
+    other = experiments.perform(run_of(draw=1), base)
+    assert replace(first, seconds=0) == replace(second, seconds=0)
+    assert other.loss != first.loss
+    assert first.parameters == 13_824
+
+
+def test_nothing_trained_is_nothing_forgotten(base: pretrained.Pretrained) -> None:
+    assert experiments.perform(run_of(method="head"), base).kept == pytest.approx(1.0, abs=1e-6)
+    assert experiments.perform(run_of(lr=0.3, steps=8), base).kept < 0.99  # the control
+
+
+def test_the_search_is_scored_on_validation_and_the_comparison_on_test(base: pretrained.Pretrained) -> None:
+    found = experiments.perform(run_of(stage="search", method="head"), base)
+    assert found.accuracy * len(tasks.get_task("sentiment").split("validation")) == pytest.approx(
+        round(found.accuracy * 160), abs=1e-3
+    )
+    assert experiments.perform(run_of(method="head"), base) != found
+
+
+def test_more_sentences_than_there_are_is_a_clear_error(base: pretrained.Pretrained) -> None:
+    with pytest.raises(ValueError, match="k"):
+        experiments.perform(run_of(k=10**6), base)
+
+
+def test_the_base_is_the_same_after_a_run(base: pretrained.Pretrained) -> None:
+    before = {key: tensor.clone() for key, tensor in base.encoder.state_dict().items()}
+    experiments.perform(run_of(method="full", lr=1e-3), base)
+    assert all(torch.equal(tensor, before[key]) for key, tensor in base.encoder.state_dict().items())

@@ -1,0 +1,215 @@
+"""The protocol: which runs there are, the search rule, the results file, and intervals."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ia3_lab import protocol
+from ia3_lab.methods import METHODS
+from ia3_lab.protocol import Result, Run, Trial
+
+CHOSEN = dict.fromkeys(METHODS, Trial(-6, -11, 1))
+
+
+def result(accuracy: float = 0.75, loss: float = 0.5) -> Result:
+    return Result(accuracy=accuracy, loss=loss, train_loss=0.1, kept=0.9, parameters=10, seconds=1.5)
+
+
+def answer_all(method: str, landscape: Callable[[Trial], float]) -> protocol.Search:
+    """Follow the search with results read off a landscape, until it is done."""
+    results = {}
+    while True:
+        state = protocol.search(method, results)
+        if not state.wanted:
+            return state
+        for trial in state.wanted:
+            results |= {run: result(landscape(trial)) for run in protocol.search_runs(method, trial)}
+
+
+def hill(top: Trial) -> Callable[[Trial], float]:
+    """A landscape with one top, which falls by 0.01 a unit along every axis."""
+    return lambda trial: 0.9 - 0.01 * sum(abs((a or 0) - (b or 0)) for a, b in zip(trial, top, strict=True))
+
+
+def test_the_comparison_has_every_cell_draw_and_method_once() -> None:
+    runs = protocol.final_runs(CHOSEN)
+    assert len(runs) == len(set(runs)) == (2 * 5 + 3) * 8 * 9
+    assert {(run.task, run.k) for run in runs if run.task not in protocol.HEADLINE_TASKS} == {
+        ("number", 32),
+        ("tense", 32),
+        ("act", 32),
+    }
+    assert len(protocol.DRAWS) >= 8
+    assert not set(protocol.DRAWS) & set(protocol.SEARCH_DRAWS)
+
+
+@pytest.mark.parametrize(
+    "top", [Trial(-6, -11, 1), Trial(-9, -13, 0), Trial(-1, -7, 2), Trial(-12, -11, 3), Trial(-7, -15, 1)]
+)
+def test_the_search_climbs_a_hill_and_brackets_its_top(top: Trial) -> None:
+    state = answer_all("ia3", hill(top))
+    assert state.chosen.lr == top.lr
+    assert state.chosen.steps == top.steps
+    assert abs(state.chosen.head_lr - top.head_lr) <= 1  # the head's grid has a stride of half a decade
+    for axis in Trial._fields:
+        line, value = {getattr(trial, axis) for trial in state.tried}, getattr(state.chosen, axis)
+        assert min(line) < value < max(line), f"{axis} is at an end of {sorted(line)}"
+    assert len(state.tried) <= protocol.BUDGET
+
+
+def test_the_head_alone_has_no_second_learning_rate() -> None:
+    state = answer_all("head", hill(Trial(None, -6, 1)))
+    assert state.chosen == Trial(None, -6, 1)
+    assert all(trial.lr is None for trial in state.tried)
+    assert Trial(None, -6, 1).values()["lr"] == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_on_any_landscape_the_chosen_value_is_never_at_an_end_of_what_was_tried(seed: int) -> None:
+    generator = random.Random(seed)
+    noise: dict[Trial, float] = {}
+    rough = lambda trial: hill(Trial(-7, -11, 1))(trial) + noise.setdefault(trial, generator.gauss(0, 0.02))  # noqa: E731
+    try:
+        state = answer_all("lora-r4-qv", rough)
+    except ValueError as error:
+        assert "no optimum inside the grid" in str(error)
+        return
+    rates = [t.lr for t in state.tried if t[1:] == state.chosen[1:]]
+    assert min(rates) < state.chosen.lr < max(rates)
+    assert all(state.tried[state.chosen] >= state.tried[t] for t in state.tried if t[1:] == state.chosen[1:])
+
+
+def test_a_landscape_without_a_top_uses_up_the_budget_and_says_so() -> None:
+    with pytest.raises(ValueError, match=f"bitfit: no optimum inside the grid after {protocol.BUDGET} trials"):
+        answer_all("bitfit", lambda trial: 0.5 + 0.001 * (trial.lr + 30))
+
+
+def test_equal_accuracies_are_told_apart_by_the_loss() -> None:
+    first, second = Trial(-6, -11, 1), Trial(-5, -11, 1)
+    results = {run: result(0.8, 0.4) for run in protocol.search_runs("ia3", first)}
+    results |= {run: result(0.8, 0.3) for run in protocol.search_runs("ia3", second)}
+    scores = [protocol._score("ia3", trial, results) for trial in (first, second)]
+    assert scores[0] < scores[1]
+    assert protocol._score("ia3", Trial(0, 0, 0), results) is None
+
+
+def test_choosing_before_the_search_ends_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"the search has not ended for head, ia3.*make experiments"):
+        protocol.choose_settings({})
+
+
+def test_missing_runs_are_the_search_first_and_the_comparison_after() -> None:
+    results: dict[Run, Result] = {}
+    stages = []
+    while missing := protocol.missing_runs(results):
+        stages.append({run.stage for run in missing})
+        for run in missing:
+            far = abs(math.log10((run.lr or 0.01) / 0.01)) + abs(math.log10(run.head_lr / 0.003))
+            far += abs(math.log2(run.steps / 24))
+            results[run] = result(0.5 if run.stage == "final" else round(0.9 - far / 20, 6))
+    assert stages[-1] == {"final"}
+    assert all(stage == {"search"} for stage in stages[:-1])
+    assert set(protocol.final_runs(protocol.choose_settings(results))) <= set(results)
+
+
+# --- the results file ----------------------------------------------------------------------------------------------
+
+
+def log(path: Path, *lines: str) -> Path:
+    path.write_text("".join(lines), encoding="utf8")
+    return path
+
+
+RUN = protocol.final_runs(CHOSEN)[0]
+OTHER = protocol.final_runs(CHOSEN)[1]
+ENVIRONMENT = protocol.json_line({"environment": {"torch": "2.13.0"}})
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    lines = [ENVIRONMENT, protocol.line_for(RUN, result()), protocol.line_for(OTHER, result(0.5))]
+    path = log(tmp_path / "runs.jsonl", *lines)
+    assert protocol.read_results(path) == {RUN: result(), OTHER: result(0.5)}
+    assert protocol.read_environments(path) == [{"torch": "2.13.0"}]
+
+
+def test_a_last_line_that_was_cut_short_counts_as_not_made(tmp_path: Path) -> None:
+    cut = protocol.line_for(OTHER, result())[:-30]
+    assert protocol.read_results(log(tmp_path / "runs.jsonl", protocol.line_for(RUN, result()), cut)) == {RUN: result()}
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda line: line[:50] + "\n", "damaged: "),
+        (lambda line: line.replace('"accuracy": 0.75', '"accuracy": 1.75'), r"an accuracy in \[0, 1\]"),
+        (lambda line: line.replace('"accuracy": 0.75', '"accuracy": NaN'), "finite numbers"),
+        (lambda line: line.replace('"loss": 0.5, ', ""), "missing 1 required positional argument: 'loss'"),
+        (lambda line: line.replace('"ia3"', '"ia33"').replace('"head"', '"haed"'), "unknown method 'haed'"),
+        (lambda line: line.replace('"sentiment"', '"sentimint"'), "a task of"),
+        (lambda line: line + line, "is there already"),
+        (lambda line: "[1, 2]\n", "expected an object"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_what_to_do(tmp_path: Path, damage: Callable, reason: str) -> None:
+    path = log(tmp_path / "runs.jsonl", ENVIRONMENT, damage(protocol.line_for(RUN, result())), ENVIRONMENT)
+    with pytest.raises(ValueError, match=reason) as caught:
+        protocol.read_results(path)
+    assert "line 2 of" in str(caught.value) or "line 3 of" in str(caught.value)
+    assert "Delete that line and run `make experiments`" in str(caught.value)
+
+
+def test_results_for_other_sentences_are_refused(tmp_path: Path) -> None:
+    right = {"environment": {"tasks": {"agent": protocol.task_digest("agent")}}}
+    protocol.check_tasks(log(tmp_path / "right.jsonl", protocol.json_line(right)))
+    wrong = {"environment": {"tasks": {"agent": protocol.task_digest("sentiment")}}}
+    with pytest.raises(ValueError, match="sentences of task 'agent' have changed"):
+        protocol.check_tasks(log(tmp_path / "wrong.jsonl", protocol.json_line(wrong)))
+
+
+@pytest.mark.parametrize("changes", [{"stage": "test"}, {"task": "film"}, {"method": "lora"}])
+def test_a_run_that_the_protocol_does_not_know_is_refused(changes: dict) -> None:
+    with pytest.raises(ValueError, match=r"expected|unknown"):
+        replace(RUN, **changes)
+
+
+# --- statistics ----------------------------------------------------------------------------------------------------
+
+
+def test_the_interval_is_student_s() -> None:
+    values = [0.61, 0.72, 0.7, 0.55, 0.81, 0.66, 0.69, 0.77]
+    found = protocol.interval(values)
+    expected = stats.t.interval(0.95, 7, loc=np.mean(values), scale=stats.sem(values))
+    assert (found.low, found.high) == pytest.approx(expected)
+    normal = stats.norm.interval(0.95, loc=np.mean(values), scale=stats.sem(values))
+    assert found.low < normal[0] - 0.005  # the control: too few draws for the normal distribution
+    with pytest.raises(ValueError, match="at least two numbers"):
+        protocol.interval([0.5])
+
+
+def test_a_paired_difference_is_taken_draw_by_draw() -> None:
+    generator = random.Random(0)
+    level = [generator.random() / 2 for _ in protocol.DRAWS]
+    results = {}
+    for run in protocol.final_runs(CHOSEN):
+        bonus = {"ia3": 0.25, "head": 0.0}.get(run.method, 0.1)
+        results[run] = result(level[run.draw] + bonus)
+    found = protocol.paired_difference(results, "agent", 16, "ia3", "head")
+    assert (found.mean, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
+    alone = protocol.interval(protocol.scores(results, "agent", 16, "ia3"))
+    assert alone.high - alone.low > 0.1  # the control: unpaired, the draws' own spread would hide it
+    del results[next(run for run in results if (run.task, run.k, run.method, run.draw) == ("agent", 16, "ia3", 3))]
+    with pytest.raises(ValueError, match=r"no run of ia3 on agent with k = 16 for draws \[3\]"):
+        protocol.scores(results, "agent", 16, "ia3")
+
+
+def test_a_run_and_its_result_survive_json_exactly() -> None:
+    run = protocol.final_runs(CHOSEN)[5]
+    assert Run(**asdict(run)) == run
