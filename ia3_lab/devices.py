@@ -1,10 +1,11 @@
-"""Choose where to compute: CUDA where there is a GPU, else the CPU, or what IA3_LAB_DEVICE says."""
+"""Choose where to compute: CUDA where there is a GPU, else the CPU, or what IA3_LAB_DEVICE says; and with how much."""
 
 import os
 
 import torch
 
 VARIABLE = "IA3_LAB_DEVICE"
+THREADS = "IA3_LAB_THREADS"
 _KINDS = ("cpu", "cuda", "mps")
 
 
@@ -41,6 +42,29 @@ def get_device() -> torch.device:
             f"{VARIABLE} asks for {wish!r}, but this machine offers {_offer()}; change the variable or unset it"
         )
     return device
+
+
+def use_threads(count: int = 1) -> int:
+    """Let torch compute with so many CPU threads, or with as many as IA3_LAB_THREADS says, and return the number.
+
+    With batches as small as the book's, a second core gains little when it is idle, and makes training many times
+    slower when something else keeps it busy: the threads wait for each other.
+
+    Raises
+    ------
+    ValueError
+        If the number is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> use_threads()
+    1
+    """
+    wish = os.environ.get(THREADS, "").strip() or str(count)
+    if not wish.isdecimal() or int(wish) < 1:
+        raise ValueError(f"expected a number of threads of at least 1, got {wish!r}; change {THREADS} or unset it")
+    torch.set_num_threads(int(wish))
+    return int(wish)
 
 
 def _is_there(device: torch.device) -> bool:

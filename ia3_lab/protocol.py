@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ia3_lab.intervals import Interval, interval
 from ia3_lab.methods import METHODS, get_method
 from ia3_lab.tasks import SPLITS, TASKS, get_task
 
@@ -336,39 +337,6 @@ def _damaged(path: Path | str | None, number: int, reason: object) -> str:
         f"line {number} of {path or 'few-shot.jsonl'} is damaged: {reason}. Delete that line and run "
         "`make experiments` to make its run again, or restore the file with `git checkout`"
     )
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over draws with a 95 percent confidence interval (Student's t)."""
-
-    mean: float
-    low: float
-    high: float
-    count: int
-
-
-def interval(values: Sequence[float]) -> Interval:
-    """Return mean and 95 percent t-interval: mean -/+ t(0.975, n - 1) * s / sqrt(n).
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two values.
-
-    Examples
-    --------
-    >>> print(interval([0.8, 0.9, 1.0]).mean.__round__(3))
-    0.9
-    """
-    from scipy.stats import t
-
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"expected at least two numbers in a row, got shape {values.shape}")
-    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-    mean = values.mean()
-    return Interval(float(mean), float(mean - half), float(mean + half), len(values))
 
 
 def scores(results: Mapping[Run, Result], task: str, k: int, method: str, measure: str = "accuracy") -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Colors, figure settings and number formats: the only place in the project where a color is written.
+"""Colors, looks of methods, figure settings and number formats: the only place where a color is written.
 
 Every color has a role, not a hue. Widgets follow the page's theme, so each role has a light and a dark value; figures
 are transparent PNG files that must be readable on both pages, so each role has one more value of middle luminance.
@@ -39,9 +39,49 @@ PALETTE = MappingProxyType(
 
 #: Colormap for nonnegative quantities such as attention weights.
 SEQUENTIAL = "Blues"
+#: Colormap for signed quantities, such as changes and correlations; its light middle is no change.
+DIVERGING = "RdBu_r"
 #: Markers and line styles, so that no series is told apart by color alone.
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":")
+
+
+class MethodStyle(NamedTuple):
+    """How one method of adapting a model looks, in figures and in widgets alike.
+
+    Parameters
+    ----------
+    role : str
+        The role of its color, a key of ``PALETTE``.
+    shape : {"circle", "square", "triangle", "down", "diamond", "plus", "cross"}
+        Its mark; ``"down"`` is a triangle on its tip.
+    filled : bool
+        Whether the mark is filled or hollow.
+    line : {"solid", "dashed", "dashdot", "dotted"}
+        Its line, in matplotlib's words.
+    """
+
+    role: str
+    shape: str
+    filled: bool
+    line: str
+
+
+#: method -> style, in the order in which methods are listed; no two share both shape and filling. All of LoRA has one
+#: color: there the shape says which matrices are adapted, and the filling says the rank.
+METHOD_STYLES = MappingProxyType(
+    {
+        "head": MethodStyle("muted", "cross", True, "dotted"),
+        "ia3": MethodStyle("ia3", "circle", True, "solid"),
+        "lora-r1-qv": MethodStyle("lora", "square", False, "dotted"),
+        "lora-r4-qv": MethodStyle("lora", "square", True, "dashed"),
+        "lora-r1-kvff": MethodStyle("lora", "triangle", False, "dashdot"),
+        "lora-r4-kvff": MethodStyle("lora", "triangle", True, "solid"),
+        "bitfit": MethodStyle("k", "diamond", True, "dashdot"),
+        "layernorm": MethodStyle("v", "down", True, "dashed"),
+        "full": MethodStyle("base", "plus", True, "solid"),
+    }
+)
 #: Width of a figure in inches: the text column of the site.
 FIGURE_WIDTH = 7.2
 

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "config": set(),
     "functional": set(),
     "style": set(),
+    "intervals": set(),
     "surgery": set(),
     "geometry": set(),
     "devices": set(),
@@ -34,10 +35,10 @@ MAY_IMPORT = {
     "pretrained": {"config", "devices", "hub"},
     "methods": {"config", "counting", "lora", "scaled_linear", "surgery"},
     "training": {"surgery"},
-    "protocol": {"methods", "tasks"},
+    "protocol": {"intervals", "methods", "tasks"},
     "experiments": {"methods", "pretrained", "protocol", "tasks", "training"},
     "plots": {"style"},
-    "widgets": {"style", "config", "counting", "geometry"},
+    "widgets": {"style", "config", "counting", "geometry", "intervals"},
     "__init__": set(),
 }
 #: heavy third parties -> the modules that may import them at import time
@@ -149,7 +150,7 @@ TORCH_NEEDS = [
 @pytest.mark.parametrize(
     ("packages", "code"),
     [
-        (["numpy"], "import ia3_lab; from ia3_lab import config, counting, geometry, style, tasks"),
+        (["numpy"], "import ia3_lab; from ia3_lab import config, counting, geometry, intervals, style, tasks"),
         (
             ["numpy", "networkx", "fsspec", "setuptools", *TORCH_NEEDS],
             "from ia3_lab import functional, surgery, transformer, scaled_linear, ia3, lora, devices; "

@@ -51,3 +51,24 @@ def test_an_unknown_device_is_refused(monkeypatch: pytest.MonkeyPatch, wish: str
     monkeypatch.setenv(devices.VARIABLE, wish)
     with pytest.raises(ValueError, match=f"IA3_LAB_DEVICE must be .* got '{wish}'"):
         devices.get_device()
+
+
+@pytest.mark.parametrize(("wish", "expected"), [(None, 1), ("", 1), ("2", 2), (" 3 ", 3)])
+def test_one_thread_unless_the_variable_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, wish: str | None, expected: int
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.delenv(devices.THREADS, raising=False)
+    if wish is not None:
+        monkeypatch.setenv(devices.THREADS, wish)
+    try:
+        assert devices.use_threads() == torch.get_num_threads() == expected
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("wish", ["0", "-1", "two", "1.5"])
+def test_a_number_of_threads_that_makes_no_sense_is_refused(monkeypatch: pytest.MonkeyPatch, wish: str) -> None:
+    monkeypatch.setenv(devices.THREADS, wish)
+    with pytest.raises(ValueError, match=f"threads of at least 1, got '{wish}'"):
+        devices.use_threads()

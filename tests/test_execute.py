@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import runpy
@@ -13,6 +15,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from PIL import Image, ImageChops
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "scripts" / "execute.py"
@@ -202,3 +205,36 @@ def test_a_reader_who_chose_a_backend_for_matplotlib_still_gets_the_figures(
     run_script(str(path)).check_returncode()
     (output,) = nbformat.read(path, as_version=4).cells[0].outputs
     assert "image/png" in output.data
+
+
+def png(colors: int) -> str:
+    """A picture of flat squares with soft edges, as base64: that many colors, some of them half transparent."""
+    image = Image.new("RGBA", (4 * colors, 40), (0, 0, 0, 0))
+    for i in range(colors):
+        image.paste((5 * i % 256, 255 - 3 * i % 256, 7 * i % 256, 255 - i % 128), (4 * i, 0, 4 * i + 4, 36))
+        image.putpixel((4 * i, 38), (i % 256, i // 256, 99, 255))  # rare colors
+    stored = io.BytesIO()
+    image.save(stored, "PNG")
+    return base64.b64encode(stored.getvalue()).decode()
+
+
+def pixels(stored: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(stored))).convert("RGBA")
+
+
+@pytest.mark.parametrize("colors", [20, 120])
+def test_a_figure_of_few_colors_is_stored_exactly(colors: int) -> None:
+    small = execute.with_palette(png(colors))
+    assert ImageChops.difference(pixels(small), pixels(png(colors))).getbbox() is None
+
+
+def test_in_a_figure_of_many_colors_flat_areas_stay_as_they_are() -> None:
+    original, small = pixels(png(250)), pixels(execute.with_palette(png(250)))
+    flat = (0, 0, original.width, 36)
+    assert ImageChops.difference(original.crop(flat), small.crop(flat)).getbbox() is None
+    assert ImageChops.difference(original, small).getbbox() is not None  # the control: 500 colors do not fit
+
+
+def test_a_figure_that_was_stored_is_left_alone() -> None:
+    small = execute.with_palette(png(250))
+    assert execute.with_palette(small) == small

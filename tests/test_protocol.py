@@ -1,4 +1,4 @@
-"""The protocol: which runs there are, the search rule, the results file, and intervals."""
+"""The protocol: which runs there are, the search rule, the results file, and what is read from it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from ia3_lab import protocol
+from ia3_lab.intervals import interval
 from ia3_lab.methods import METHODS
 from ia3_lab.protocol import Result, Run, Trial
 
@@ -183,17 +182,6 @@ def test_a_run_that_the_protocol_does_not_know_is_refused(changes: dict) -> None
 # --- statistics ----------------------------------------------------------------------------------------------------
 
 
-def test_the_interval_is_student_s() -> None:
-    values = [0.61, 0.72, 0.7, 0.55, 0.81, 0.66, 0.69, 0.77]
-    found = protocol.interval(values)
-    expected = stats.t.interval(0.95, 7, loc=np.mean(values), scale=stats.sem(values))
-    assert (found.low, found.high) == pytest.approx(expected)
-    normal = stats.norm.interval(0.95, loc=np.mean(values), scale=stats.sem(values))
-    assert found.low < normal[0] - 0.005  # the control: too few draws for the normal distribution
-    with pytest.raises(ValueError, match="at least two numbers"):
-        protocol.interval([0.5])
-
-
 def test_a_paired_difference_is_taken_draw_by_draw() -> None:
     generator = random.Random(0)
     level = [generator.random() / 2 for _ in protocol.DRAWS]
@@ -203,7 +191,7 @@ def test_a_paired_difference_is_taken_draw_by_draw() -> None:
         results[run] = result(level[run.draw] + bonus)
     found = protocol.paired_difference(results, "agent", 16, "ia3", "head")
     assert (found.mean, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
-    alone = protocol.interval(protocol.scores(results, "agent", 16, "ia3"))
+    alone = interval(protocol.scores(results, "agent", 16, "ia3"))
     assert alone.high - alone.low > 0.1  # the control: unpaired, the draws' own spread would hide it
     del results[next(run for run in results if (run.task, run.k, run.method, run.draw) == ("agent", 16, "ia3", 3))]
     with pytest.raises(ValueError, match=r"no run of ia3 on agent with k = 16 for draws \[3\]"):

@@ -84,3 +84,38 @@ def test_a_count_is_whole() -> None:
     assert style.format_count(614_400.0) == "614,400"
     with pytest.raises(ValueError, match="whole number"):
         style.format_count(2.5)
+
+
+def test_the_diverging_colormap_is_lightest_in_the_middle_and_differs_at_its_ends() -> None:
+    colors = [mpl.colors.to_hex(mpl.colormaps[style.DIVERGING](place)) for place in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    light = [luminance(color) for color in colors]
+    assert light[0] < light[1] < light[2] > light[3] > light[4]
+    red, blue = ([int(color[i : i + 2], 16) for i in (1, 5)] for color in (colors[-1], colors[0]))
+    assert red[0] > red[1] and blue[0] < blue[1]
+
+
+def looks(styles) -> set[tuple[str, bool]]:
+    """Return what is left of some styles in gray: shape and filling."""
+    return {(one.shape, one.filled) for one in styles}
+
+
+def test_every_method_has_a_style_and_no_other_name_has_one() -> None:
+    from ia3_lab.methods import METHODS
+
+    assert list(style.METHOD_STYLES) == list(METHODS)
+    assert {one.role for one in style.METHOD_STYLES.values()} <= set(style.PALETTE)
+
+
+def test_no_two_methods_share_shape_and_filling() -> None:
+    styles = [*style.METHOD_STYLES.values()]
+    assert len(looks(styles)) == len(styles) == 9
+    twin = style.METHOD_STYLES["ia3"]._replace(role="lora", line="dotted")
+    assert len(looks([*styles, twin])) == 9  # the control: another color and line do not tell it apart
+
+
+def test_lora_has_one_color_its_shape_says_where_and_its_filling_says_the_rank() -> None:
+    lora = {tuple(name.split("-")[1:]): one for name, one in style.METHOD_STYLES.items() if name.startswith("lora")}
+    assert {one.role for one in lora.values()} == {"lora"}
+    assert len({one.line for one in lora.values()}) == 4
+    assert {rank: one.filled for (rank, _), one in lora.items()} == {"r1": False, "r4": True}
+    assert lora["r1", "qv"].shape == lora["r4", "qv"].shape != lora["r1", "kvff"].shape == lora["r4", "kvff"].shape

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from traitlets import TraitError
 
 from ia3_lab import widgets
 
-ALL = [widgets.AttentionHead, widgets.EllipseLab, widgets.MergeViewer, widgets.ParameterCalculator]
-each_widget = pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
+#: class -> one of the names that it knows
+KNOWN = {
+    "AdaptationDial": "layer",
+    "AttentionHead": "l_k",
+    "EllipseLab": "l_1",
+    "FewShotCurves": "shown_methods",
+    "MergeViewer": "l_k",
+    "ParameterCalculator": "preset",
+    "VectorExplorer": "models",
+}
+each_widget = pytest.mark.parametrize("name", widgets.__all__)
+
+
+def test_the_table_above_has_every_widget() -> None:
+    assert sorted(KNOWN) == widgets.__all__
 
 
 @each_widget
-def test_an_unknown_name_is_refused_with_the_names_there_are(kind: type) -> None:
+def test_an_unknown_name_is_refused_with_the_names_there_are(name: str) -> None:
     with pytest.raises(TraitError, match=r"(?s)l_kk.*expected|expected.*l_kk") as error:
-        kind(l_kk=[1.0])
-    known = {"AttentionHead": "l_k", "EllipseLab": "l_1", "MergeViewer": "l_k", "ParameterCalculator": "preset"}
-    assert known[kind.__name__] in str(error.value)
+        getattr(widgets, name)(l_kk=[1.0])
+    assert re.search(rf"\b{KNOWN[name]}\b", str(error.value))
 
 
 @pytest.mark.parametrize("wrong", [[1, 2], None, 5, "ab"])

@@ -6,10 +6,13 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
+    "AdaptationDial": "adaptation_dial",
     "AttentionHead": "attention_head",
     "EllipseLab": "ellipse_lab",
+    "FewShotCurves": "few_shot_curves",
     "MergeViewer": "merge_viewer",
     "ParameterCalculator": "parameter_calculator",
+    "VectorExplorer": "vector_explorer",
 }
 
 __all__ = sorted(_MODULES)
