@@ -13,9 +13,11 @@ has these sizes. The LLaMA repositories there are conversions of the original re
 from __future__ import annotations
 
 import difflib
+import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from types import MappingProxyType
 
 
@@ -132,7 +134,7 @@ class ModelConfig:
         return self.num_layers + 2 * self.num_decoder_layers
 
 
-def whole_number(value: object, name: str, least: int) -> int:
+def whole_number(value: object, name: str, least: float = -math.inf) -> int:
     """Return a size as a Python int, whichever library it comes from.
 
     Parameters
@@ -142,7 +144,7 @@ def whole_number(value: object, name: str, least: int) -> int:
     name : str
         What to call it in a message.
     least : int
-        The smallest value allowed.
+        The smallest value allowed; any if left out.
 
     Returns
     -------
@@ -168,6 +170,42 @@ def whole_number(value: object, name: str, least: int) -> int:
     if number < least:
         raise ValueError(f"{name} must be at least {least}, got {number}; pass a larger one.")
     return number
+
+
+def check_number(value: object, name: str, *, least: float = -math.inf) -> None:
+    """Check that an argument is a finite real number, and large enough.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number; True and "0.1" are none.
+    ValueError
+        If it is not finite, or too small.
+
+    Examples
+    --------
+    >>> check_number(0.1, "lr", least=0)
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}; pass a float.")
+    if not (least <= value < math.inf and value > -math.inf):
+        bound = f" of at least {least:g}" if least > -math.inf else ""
+        raise ValueError(f"{name} must be a finite number{bound}, got {value!r}; pass another one.")
+
+
+def unknown_name(what: str, name: object, names: Iterable[str], others: Iterable[str] = ()) -> ValueError:
+    """Return the error for a name that is none of the names: it suggests the nearest and lists them all.
+
+    ``others`` are suggested, but not listed.
+
+    Examples
+    --------
+    >>> print(unknown_name("method", "IA3", ["head", "ia3"]))
+    unknown method 'IA3'; did you mean 'ia3'? The methods are head, ia3.
+    """
+    near = difflib.get_close_matches(name.lower(), [*names, *others], 1, 0.4) if isinstance(name, str) else []
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return ValueError(f"unknown {what} {name!r}{hint} The {what}s are {', '.join(names)}.")
 
 
 def _gpt2(name: str, size: tuple[int, int, int], base_parameters: int) -> ModelConfig:
@@ -308,6 +346,4 @@ def get_preset(name: str) -> ModelConfig:
     """
     if isinstance(name, str) and (key := ALIASES.get(name, name)) in PRESETS:
         return PRESETS[key]
-    near = difflib.get_close_matches(str(name).lower(), [*PRESETS, *ALIASES], n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"unknown preset {name!r}; {hint}The presets are {', '.join(PRESETS)}.")
+    raise unknown_name("preset", name, PRESETS, ALIASES)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ia3_lab import methods, pretrained, protocol, tasks, training
+from ia3_lab.config import whole_number
 
 #: How many sentences of another task tell how much an encoder has kept.
 UNRELATED = 64
@@ -32,23 +33,38 @@ def adapt(base: pretrained.Pretrained, method: str, num_labels: int, *, seed: in
     method : str
         A key of `ia3_lab.methods.METHODS`.
     num_labels : int
+        At least 2.
     seed : int
-        Seed of what the method starts at random (LoRA's A).
+        Seed of what the method starts at random (LoRA's A), from 0.
 
     Raises
     ------
+    TypeError
+        If base is not what `ia3_lab.pretrained.load` returned, or a number is not a whole one.
     ValueError
-        If the method is unknown.
+        If the method is unknown, or a number is out of range.
     """
+    if not isinstance(base, pretrained.Pretrained):
+        raise TypeError(f"base must be what pretrained.load returned, got {base!r:.60}")
     chosen = methods.get_method(method)
     encoder = copy.deepcopy(base.encoder)
-    parameters = chosen.attach(encoder, torch.Generator().manual_seed(seed))
+    parameters = chosen.attach(encoder, torch.Generator().manual_seed(whole_number(seed, "seed", least=0)))
     return Adapted(training.Classifier(encoder, num_labels), parameters)
 
 
 def batch_of(base: pretrained.Pretrained, examples: Iterable[tasks.Example]) -> training.Batch:
-    """Tokenize examples for base's encoder, on its device."""
+    """Tokenize examples for base's encoder, on its device.
+
+    Raises
+    ------
+    TypeError
+        If one of them is not an example.
+    ValueError
+        If there is none.
+    """
     examples = list(examples)
+    if odd := [example for example in examples if not isinstance(example, tasks.Example)]:
+        raise TypeError(f"expected examples, such as a task's split or few_shot gives, got {odd[0]!r:.80}")
     device = next(base.encoder.parameters()).device
     texts, labels = [example.text for example in examples], [example.label for example in examples]
     return training.encode(base.tokenizer, texts, labels, device)
@@ -104,8 +120,13 @@ def kept(base: pretrained.Pretrained, encoder: nn.Module, task: str) -> float:
         The adapted encoder.
     task : str
         The task that it was adapted to; the sentences come from another one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such task.
     """
-    other = "agent" if task == "sentiment" else "sentiment"
+    other = "agent" if tasks.get_task(task).name == "sentiment" else "sentiment"
     sentences = batch_of(base, tasks.get_task(other).split("test")[:UNRELATED])
     pairs = [_similarities(encoder, sentences) for encoder in (base.encoder, encoder)]
     return float(torch.corrcoef(torch.stack(pairs))[0, 1])

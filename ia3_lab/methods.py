@@ -6,7 +6,6 @@ and value projections and the second feed-forward matrix.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 
 from ia3_lab import counting, lora, scaled_linear, surgery
-from ia3_lab.config import ModelConfig
+from ia3_lab.config import ModelConfig, unknown_name
 
 QUERY, KEY, VALUE = (f"encoder.layer.*.attention.self.{part}" for part in ("query", "key", "value"))
 #: ``*`` crosses dots, so ``encoder.layer.*.output.dense`` would catch the attention's output projection too.
@@ -60,10 +59,8 @@ def get_method(name: str) -> Method:
     >>> get_method("ia3").label
     'IA³'
     """
-    if name not in METHODS:
-        near = difflib.get_close_matches(str(name), METHODS, 1, 0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown method {name!r}; {hint}Expected one of {', '.join(METHODS)}.")
+    if not isinstance(name, str) or name not in METHODS:
+        raise unknown_name("method", name, METHODS)
     return METHODS[name]
 
 

@@ -28,6 +28,8 @@ DIGESTS = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
+#: The longest sentence that the encoder can take, in tokens.
+MAX_TOKENS = 512
 #: The encoder's sizes. Its pooler (147,840 parameters), which sentence embeddings do not use, is left out.
 CONFIG = ModelConfig(
     name="all-MiniLM-L6-v2",
@@ -181,6 +183,7 @@ def _read_encoder(folder: Path) -> nn.Module:
         num_hidden_layers=CONFIG.num_layers,
         num_attention_heads=CONFIG.num_heads,
         intermediate_size=CONFIG.d_ff,
+        max_position_embeddings=MAX_TOKENS,
         attn_implementation="eager",  # the only one that returns its attention weights
     )
     with torch.random.fork_rng():  # the random start is overwritten at once: leave the caller's generator alone
@@ -196,4 +199,5 @@ def _read_tokenizer(folder: Path) -> Any:
 
     special = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
     tokens = {f"{role}_token": token for role, token in special.items()}
-    return PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), **tokens)
+    file = str(folder / "tokenizer.json")
+    return PreTrainedTokenizerFast(tokenizer_file=file, model_max_length=MAX_TOKENS, **tokens)

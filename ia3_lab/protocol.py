@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -18,10 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ia3_lab.config import check_number, unknown_name, whole_number
 from ia3_lab.intervals import Interval, interval
 from ia3_lab.methods import METHODS, get_method
 from ia3_lab.tasks import SPLITS, TASKS, get_task
 
+STAGES = ("search", "final")
 HEADLINE_TASKS = ("sentiment", "agent")
 SHOTS = (8, 16, 32, 64, 128)
 OTHER_SHOTS = (32,)
@@ -63,7 +64,13 @@ class Trial(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: stage ``"search"`` is scored on validation sentences, stage ``"final"`` on test sentences."""
+    """One training run: stage ``"search"`` is scored on validation sentences, stage ``"final"`` on test sentences.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If stage, task or method is unknown, or a number is not of its kind or out of range.
+    """
 
     stage: str
     task: str
@@ -75,9 +82,15 @@ class Run:
     steps: int
 
     def __post_init__(self) -> None:
-        if self.stage not in ("search", "final") or self.task not in TASKS:
-            raise ValueError(f"expected stage 'search' or 'final' and a task of {TASKS}, got {self.stage}, {self.task}")
+        if self.stage not in STAGES:
+            raise unknown_name("stage", self.stage, STAGES)
+        if self.task not in TASKS:
+            raise unknown_name("task", self.task, TASKS)
         get_method(self.method)
+        for name, least in (("k", 1), ("draw", 0), ("steps", 1)):
+            whole_number(getattr(self, name), name, least)
+        for name in ("lr", "head_lr"):
+            check_number(getattr(self, name), name, least=0)
 
 
 @dataclass(frozen=True)
@@ -96,6 +109,11 @@ class Result:
         Trained parameters, head left out.
     seconds : float
         Wall time of the training steps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is not a number of its kind, or out of range.
     """
 
     accuracy: float
@@ -106,9 +124,12 @@ class Result:
     seconds: float
 
     def __post_init__(self) -> None:
-        numbers = (self.accuracy, self.loss, self.train_loss, self.kept, self.seconds)
-        if not all(math.isfinite(number) for number in numbers) or not 0 <= self.accuracy <= 1:
-            raise ValueError(f"expected finite numbers and an accuracy in [0, 1], got {self}")
+        for name in ("accuracy", "loss", "train_loss", "seconds"):
+            check_number(getattr(self, name), name, least=0)
+        check_number(self.kept, "kept", least=-1)
+        whole_number(self.parameters, "parameters", least=0)
+        if max(self.accuracy, self.kept) > 1:
+            raise ValueError(f"accuracy and kept are at most 1, got {self}; measure them again")
 
 
 Results = dict[Run, Result]
@@ -265,6 +286,8 @@ def read_results(path: Path | str | None = None) -> Results:
         If there is no such file.
     ValueError
         If a line is damaged or a run is there twice; the message says what to do.
+    OSError
+        If the path is a folder, or cannot be read.
     """
     results: Results = {}
     for number, entry in _entries(path):
@@ -272,7 +295,7 @@ def read_results(path: Path | str | None = None) -> Results:
             continue
         try:
             run, result = Run(**entry["run"]), Result(**entry["result"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(_damaged(path, number, error)) from error
         if run in results:
             raise ValueError(_damaged(path, number, f"this run is there already: {run}"))
@@ -281,12 +304,24 @@ def read_results(path: Path | str | None = None) -> Results:
 
 
 def read_environments(path: Path | str | None = None) -> list[dict]:
-    """Return the versions and machines that a results file was made with, in order."""
+    """Return the versions and machines that a results file was made with, in order.
+
+    Raises
+    ------
+    ValueError, OSError
+        As `read_results` does.
+    """
     return [entry["environment"] for _, entry in _entries(path) if "environment" in entry]
 
 
 def task_digest(name: str) -> str:
-    """Return the SHA-256 digest of a task's sentences and labels, to tell that results belong to them."""
+    """Return the SHA-256 digest of a task's sentences and labels, to tell that results belong to them.
+
+    Raises
+    ------
+    ValueError
+        If there is no such task.
+    """
     task = get_task(name)
     rows = [f"{split} {example.label} {example.text}" for split in SPLITS for example in task.split(split)]
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
@@ -298,11 +333,11 @@ def check_tasks(path: Path | str | None = None) -> None:
     Raises
     ------
     ValueError
-        If a task's digest differs.
+        If a task's digest differs, or a line is damaged.
     """
     for environment in read_environments(path):
         for name, digest in environment.get("tasks", {}).items():
-            if digest != task_digest(name):
+            if name not in TASKS or digest != task_digest(name):
                 raise ValueError(
                     f"the sentences of task {name!r} have changed since {path or 'few-shot.jsonl'} was made; "
                     "its runs are of no use any more: move the file away and run `make experiments`"
@@ -321,15 +356,25 @@ def json_line(entry: Mapping) -> str:
 
 def _entries(path: Path | str | None) -> Iterator[tuple[int, dict]]:
     source = resources.files("ia3_lab") / "data" / "few-shot.jsonl" if path is None else Path(path)
-    lines = source.read_bytes().split(b"\n")
-    for number, line in enumerate(lines[:-1], 1):  # what follows the last newline is empty, or cut short
+    *lines, rest = source.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
-            if not isinstance(entry, dict) or not entry.keys() & {"environment", "run"}:
-                raise ValueError("expected an object with a run or an environment")
-        except ValueError as error:
+            _check_entry(entry)
+        except (ValueError, RecursionError) as error:
             raise ValueError(_damaged(path, number, error)) from error
         yield number, entry
+    if not any(start.startswith(rest[: len(start)]) for start in (b'{"run": ', b'{"environment": ')):
+        raise ValueError(_damaged(path, len(lines) + 1, "it is not an entry that was cut short"))
+
+
+def _check_entry(entry: object) -> None:
+    """Refuse what is neither a run with its result nor an environment, whose digests of tasks are a table."""
+    if not isinstance(entry, dict) or entry.keys() not in ({"run", "result"}, {"environment"}):
+        raise ValueError("expected an object with a run and its result, or with an environment")
+    environment = entry.get("environment", {})
+    if not isinstance(environment, dict) or not isinstance(environment.get("tasks", {}), dict):
+        raise ValueError("expected an environment of names and values, and digests by task in it")
 
 
 def _damaged(path: Path | str | None, number: int, reason: object) -> str:
@@ -342,11 +387,28 @@ def _damaged(path: Path | str | None, number: int, reason: object) -> str:
 def scores(results: Mapping[Run, Result], task: str, k: int, method: str, measure: str = "accuracy") -> np.ndarray:
     """Return a measure of the final runs of one cell, in the order of the draws.
 
+    Parameters
+    ----------
+    results : mapping of Run to Result
+    task : str
+    k : int
+    method : str
+    measure : str
+        An attribute of `Result`.
+
+    Returns
+    -------
+    ndarray of shape (draws,)
+
     Raises
     ------
     ValueError
-        If a draw is missing.
+        If a name is unknown, or a draw is missing.
     """
+    get_task(task)
+    get_method(method)
+    if measure not in (names := [field.name for field in fields(Result)]):
+        raise unknown_name("measure", measure, names)
     found = {
         run.draw: getattr(result, measure)
         for run, result in results.items()
@@ -354,23 +416,38 @@ def scores(results: Mapping[Run, Result], task: str, k: int, method: str, measur
     }
     missing = sorted(set(DRAWS) - found.keys())
     if missing:
-        raise ValueError(f"no run of {method} on {task} with k = {k} for draws {missing}; run `make experiments`")
+        ks = sorted({run.k for run in results if (run.stage, run.task, run.method) == ("final", task, method)})
+        raise ValueError(
+            f"no run of {method} on {task} with k = {k!r} for draws {missing}; there are runs with k in {ks}, "
+            "and `make experiments` makes those of the protocol"
+        )
     return np.array([found[draw] for draw in DRAWS])
 
 
 def paired_difference(results: Mapping[Run, Result], task: str, k: int, first: str, second: str) -> Interval:
-    """Return the interval of ``first - second`` in accuracy, draw by draw on the same sentences."""
+    """Return the interval of ``first - second`` in accuracy, draw by draw on the same sentences.
+
+    Raises
+    ------
+    ValueError
+        As `scores` does.
+    """
     return interval(scores(results, task, k, first) - scores(results, task, k, second))
 
 
-def missing_runs(results: Iterable[Run]) -> list[Run]:
-    """Return the runs to make next: trials of the search while it lasts, then the comparison's."""
-    done = dict(results) if isinstance(results, Mapping) else dict.fromkeys(results)
-    states = [search(method, done) for method in METHODS]
+def missing_runs(results: Mapping[Run, Result]) -> list[Run]:
+    """Return the runs to make next: trials of the search while it lasts, then the comparison's.
+
+    Raises
+    ------
+    ValueError
+        As `search` does.
+    """
+    states = [search(method, results) for method in METHODS]
     wanted = [run for state in states for trial in state.wanted for run in search_runs(state.method, trial)]
     if not wanted:
         wanted = final_runs({state.method: state.chosen for state in states})
-    return [run for run in wanted if run not in done]
+    return [run for run in wanted if run not in results]
 
 
 def _rate(quarters: int) -> float:

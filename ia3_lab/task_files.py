@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 SPLITS = ("train", "validation", "test")
-_PARTS = ("name", "title", "question", "labels", "function_words", "card", "cells", *SPLITS)
+#: What a file holds: a type, a list of one kind, or a table by key; "*" is any key, and one with "?" may be left out.
+_SHAPE = {
+    **dict.fromkeys(("name", "title", "question", "function_words"), str),
+    "labels": [str],
+    "card": dict.fromkeys(("tests", "made", "shortcuts"), str),
+    "cells": [{"name": str, "label": str, "frame": str, "slots?": {"*": str}}],
+    "picks?": {"*": str},
+    "forms?": {"*": [str]},
+    **{split: {"size": int, "templates": {"*": [str]}, "words": {"*": [str]}} for split in SPLITS},
+}
+_KINDS = {str: "a string", int: "a whole number", list: "a list that is not empty", dict: "a table"}
 _SLOT = re.compile(r"\{([^{}]*)\}")
 
 
@@ -40,11 +50,11 @@ def make_pools(data: Mapping[str, Any]) -> Pools:
     Raises
     ------
     ValueError
-        If the file lacks a part, a placeholder, frame or form is unknown, a sentence comes twice, or two splits share a
-        template or a content word.
+        If the file lacks a part or has another one, a part is of the wrong kind, a placeholder, frame or form is
+        unknown, a label has no cell, a sentence comes twice, or two splits share a template or a content word.
     """
-    if missing := [part for part in _PARTS if part not in data]:
-        raise ValueError(f"a task file needs {', '.join(_PARTS)}; add {', '.join(missing)}")
+    _check_shape(data, _SHAPE, "task")
+    _check_labels(data)
     pools = {split: tuple(_sentences(data, split)) for split in SPLITS}
     _check_once(data, pools)
     _check_disjoint(data, pools)
@@ -123,7 +133,40 @@ def _fill(template: str, slots: Mapping[str, str], words: Mapping[str, str], whe
             raise ValueError(f"{where}: {template!r} has an unknown placeholder {match[0]}; use {', '.join(words)}")
         return words[name]
 
-    return _SLOT.sub(word, template)
+    text = _SLOT.sub(word, template)
+    if "{" in text or "}" in text:
+        raise ValueError(f"{where}: {template!r} has a brace without its twin; write each placeholder as {{name}}")
+    return text
+
+
+def _check_shape(value: Any, shape: Any, where: str) -> None:
+    """Hold the contents of a file, or a part of it, to a shape."""
+    kind = shape if isinstance(shape, type) else type(shape)
+    if not isinstance(value, kind) or isinstance(value, bool) or (kind is list and not value):
+        raise ValueError(f"{where} must be {_KINDS[kind]}, got {value!r:.60}; change it in the file")
+    if kind is list:
+        for number, item in enumerate(value):
+            _check_shape(item, shape[0], f"{where}[{number}]")
+    if kind is dict:
+        kinds = dict.fromkeys(value, shape["*"]) if "*" in shape else {key.rstrip("?"): shape[key] for key in shape}
+        missing = [key for key in shape if key != "*" and key.rstrip("?") == key and key not in value]
+        if missing or value.keys() - kinds.keys():
+            odd = f"add {', '.join(missing)}" if missing else f"take out {min(value.keys() - kinds.keys(), key=str)}"
+            raise ValueError(f"{where} takes {', '.join(kinds)}; {odd}")
+        for key, part in value.items():
+            _check_shape(part, kinds[key], f"{where}.{key}")
+
+
+def _check_labels(data: Mapping[str, Any]) -> None:
+    used = {cell["label"] for cell in data["cells"]}
+    if odd := used.symmetric_difference(data["labels"]):
+        raise ValueError(
+            f"task {data['name']!r}: the label {min(odd)!r} must be both in labels and in a cell; "
+            f"the labels are {', '.join(data['labels'])}"
+        )
+    for what, names in (("label", data["labels"]), ("cell", [cell["name"] for cell in data["cells"]])):
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"task {data['name']!r}: the {what} {twice[0]!r} comes twice; rename one")
 
 
 def _check_parts(data: Mapping[str, Any], split: str, picks: Mapping[str, str], where: str) -> None:
@@ -135,8 +178,6 @@ def _check_parts(data: Mapping[str, Any], split: str, picks: Mapping[str, str], 
         )
     if odd := sorted(set(picks.values()) ^ set(data[split]["words"])):
         raise ValueError(f"{where}: the lexicon {odd[0]!r} must be both picked and given; the picks are {dict(picks)}")
-    if wrong := [cell["label"] for cell in data["cells"] if cell["label"] not in data["labels"]]:
-        raise ValueError(f"{where}: a cell has the label {wrong[0]!r}; use one of {', '.join(data['labels'])}")
 
 
 def _check_once(data: Mapping[str, Any], pools: Pools) -> None:

@@ -10,13 +10,13 @@ import textwrap
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import numpy as np
 
+from ia3_lab.config import unknown_name, whole_number
 from ia3_lab.task_files import SPLITS, Example, in_turn, make_pools, subsample
 
 __all__ = ["SPLITS", "TASKS", "Card", "Example", "Task", "bag_of_words_accuracy", "build_task", "few_shot", "get_task"]
@@ -65,11 +65,23 @@ class Task:
         return self._splits[_known(name, SPLITS, "split")]
 
     def pool(self, name: str) -> tuple[Example, ...]:
-        """Return every sentence that the templates and words of a split can make; the split is a part of it."""
+        """Return every sentence that the templates and words of a split can make; the split is a part of it.
+
+        Raises
+        ------
+        ValueError
+            If there is no such split.
+        """
         return self._pools[_known(name, SPLITS, "split")]
 
     def content_words(self, name: str) -> frozenset[str]:
-        """Return the words of a split that no other split may use: all but the declared function words."""
+        """Return the words of a split that no other split may use: all but the declared function words.
+
+        Raises
+        ------
+        ValueError
+            If there is no such split.
+        """
         return frozenset(word for example in self.pool(name) for word in example.text.split()) - self.function_words
 
     def describe(self) -> str:
@@ -80,7 +92,7 @@ class Task:
         parts |= {"Shortcuts": self.card.shortcuts, "Sentences": f"{sizes} that its words and templates can make"}
         lines = [f"{self.title} ({self.name})"]
         for part, text in parts.items():
-            lines += textwrap.wrap(f"{part + ':':<10} {text}", width=100, subsequent_indent=" " * 11)
+            lines += textwrap.wrap(f"{part + ':':<10} {text}", width=80, subsequent_indent=" " * 11)
         for number, label in enumerate(self.labels):
             one, two = [example.text for example in self.split("train") if example.label == number][:2]
             lines.append(f"  {label}: {one}; {two}")
@@ -92,7 +104,6 @@ class Task:
         return self.describe()
 
 
-@cache
 def get_task(name: str) -> Task:
     """Load a task of the book by name, one of `TASKS`.
 
@@ -106,7 +117,12 @@ def get_task(name: str) -> Task:
     >>> get_task("agent").question
     'Is the one who acts a woman or a man?'
     """
-    file = resources.files("ia3_lab").joinpath("data", "tasks", f"{_known(name, TASKS, 'task')}.toml")
+    return _load(_known(name, TASKS, "task"))
+
+
+@cache
+def _load(name: str) -> Task:
+    file = resources.files("ia3_lab").joinpath("data", "tasks", f"{name}.toml")
     return build_task(tomllib.loads(file.read_text(encoding="utf-8")))
 
 
@@ -141,20 +157,23 @@ def few_shot(task: Task | str, k: int, draw: int) -> tuple[Example, ...]:
     k : int
         How many examples in all, from the number of labels to the size of the training split.
     draw : int
-        Which draw: another number gives other sentences.
+        Which draw, from 0: another number gives other sentences.
 
     Raises
     ------
+    TypeError
+        If ``k`` or ``draw`` is not a whole number.
     ValueError
-        If ``k`` is out of range.
+        If there is no such task, or one of the two is out of range.
 
     Examples
     --------
     >>> few_shot("sentiment", 8, draw=0) == few_shot("sentiment", 16, draw=0)[:8]
     True
     """
-    task = get_task(task) if isinstance(task, str) else task
+    task = task if isinstance(task, Task) else get_task(task)
     pool, labels = task.split("train"), range(len(task.labels))
+    k, draw = whole_number(k, "k"), whole_number(draw, "draw", least=0)
     if not len(labels) <= k <= len(pool):
         raise ValueError(
             f"task {task.name!r} has {len(labels)} labels and {len(pool)} training sentences: "
@@ -191,15 +210,18 @@ def bag_of_words_accuracy(
 
     Raises
     ------
+    TypeError
+        If ``folds`` or ``seed`` is not a whole number.
     ValueError
-        If a split is unknown, or there are fewer than two folds or more folds than matched sets.
+        If the task or a split is unknown, or there are fewer than two folds or more folds than matched sets.
 
     Examples
     --------
     >>> bag_of_words_accuracy("sentiment")
     0.5
     """
-    task = get_task(task) if isinstance(task, str) else task
+    task = task if isinstance(task, Task) else get_task(task)
+    folds, seed = whole_number(folds, "folds"), whole_number(seed, "seed", least=0)
     examples, num_labels = task.split(split), len(task.labels)
     if scored_on is not None:
         return float(np.mean(_credits(examples, task.split(scored_on), num_labels)))
@@ -238,8 +260,6 @@ def _counts(examples: Sequence[Example], words: Sequence[str]) -> np.ndarray:
 
 
 def _known(name: str, names: tuple[str, ...], what: str) -> str:
-    if name in names:
-        return name
-    near = get_close_matches(str(name), names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    raise ValueError(f"unknown {what} {name!r}{hint} Choose one of: {', '.join(names)}.")
+    if name not in names:
+        raise unknown_name(what, name, names)
+    return name

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ia3_lab import surgery
+from ia3_lab.config import check_number, whole_number
 
 
 class Classifier(nn.Module):
@@ -32,6 +33,12 @@ class Classifier(nn.Module):
     ----------
     encoder : nn.Module
     head : nn.Linear
+        On the encoder's device, in its dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the number of labels is not a whole number of at least 2.
 
     References
     ----------
@@ -40,13 +47,11 @@ class Classifier(nn.Module):
 
     def __init__(self, encoder: nn.Module, num_labels: int) -> None:
         super().__init__()
-        if not num_labels >= 2:
-            raise ValueError(f"expected at least 2 labels, got {num_labels}")
         self.encoder = encoder
-        self.head = nn.Linear(encoder.config.hidden_size, num_labels)
+        self.head = nn.Linear(encoder.config.hidden_size, whole_number(num_labels, "num_labels", least=2))
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        self.to(next(encoder.parameters()).device)
+        self.head.to(next(encoder.parameters()))
 
     def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the sentence vectors (batch, d_model), each of length sqrt(d_model)."""
@@ -62,11 +67,25 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class Batch:
-    """Tokenized sentences: ids and mask (batch, tokens), labels (batch,)."""
+    """Tokenized sentences, at least one: ids and mask (batch, tokens), labels (batch,).
+
+    Raises
+    ------
+    ValueError
+        If the shapes are others.
+    """
 
     input_ids: Tensor
     attention_mask: Tensor
     labels: Tensor
+
+    def __post_init__(self) -> None:
+        ids, mask, labels = (tuple(part.shape) for part in (self.input_ids, self.attention_mask, self.labels))
+        if len(ids) != 2 or mask != ids or labels != ids[:1] or not ids[0]:
+            raise ValueError(
+                "expected ids and mask of shape (batch, tokens) and labels (batch,), at least one sentence, "
+                f"got {ids}, {mask} and {labels}; encode makes them"
+            )
 
     def __len__(self) -> int:
         """Return the number of sentences."""
@@ -93,6 +112,11 @@ class Settings:
         Pulls what is trained to zero, which for a rescaling vector is not the identity: 0 unless you ask for it.
     optimizer : str
         ``"adamw"`` or ``"sgd"`` (momentum 0.9).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not a number of its kind, or out of range.
     """
 
     lr: float
@@ -105,13 +129,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("lr", "head_lr", "weight_decay"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
+            check_number(getattr(self, name), name, least=0)
         for name, least in (("steps", 1), ("batch_size", 1), ("warmup", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+            object.__setattr__(self, name, whole_number(getattr(self, name), name, least))  # the class is frozen
         if self.optimizer not in ("adamw", "sgd"):
             raise ValueError(f"optimizer must be 'adamw' or 'sgd', got {self.optimizer!r}")
 
@@ -136,16 +156,34 @@ class Evaluation:
 def encode(tokenizer: Any, texts: Sequence[str], labels: Sequence[int] | None = None, device: Any = None) -> Batch:
     """Turn sentences into a padded `Batch`; labels are zeros if there are none.
 
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerFast
+        Its ``model_max_length`` is how many tokens a sentence may have.
+    texts : sequence of str
+        At least one sentence; a lone string is one.
+    labels : sequence of int, optional
+        One whole number from 0 for each sentence.
+    device : torch.device or str, optional
+        Where the tensors go; the CPU if None.
+
     Raises
     ------
+    TypeError
+        If a sentence is not a string, or a label not a whole number.
     ValueError
-        If there is no sentence, or not one label for each.
+        If there is no sentence, not one label for each, a label below 0, or a sentence too long for the model.
     """
     texts = [texts] if isinstance(texts, str) else list(texts)
-    labels = [0] * len(texts) if labels is None else list(labels)
+    labels = [0] * len(texts) if labels is None else [whole_number(label, "a label", least=0) for label in labels]
     if not texts or len(labels) != len(texts):
         raise ValueError(f"expected sentences and one label for each, got {len(texts)} and {len(labels)} labels")
+    if odd := [text for text in texts if not isinstance(text, str)]:
+        raise TypeError(f"expected sentences, got {odd[0]!r:.80}; of an example take its text and its label")
     tokens = tokenizer(texts, padding=True, return_tensors="pt")
+    longest, most = tokens["input_ids"].shape[1], tokenizer.model_max_length
+    if longest > most:
+        raise ValueError(f"a sentence has {longest} tokens, the model takes at most {most}; shorten or split it")
     parts = (tokens["input_ids"], tokens["attention_mask"], torch.tensor(labels))
     return Batch(*(part.to(device) for part in parts))
 
@@ -171,9 +209,9 @@ def train(
         All training sentences.
     settings : Settings
     adapter : iterable of nn.Parameter
-        What is trained beside the head; nothing if empty.
+        What is trained beside the head, whose own are left out of it; nothing if empty.
     seed : int
-        Seed of the order of the sentences.
+        Seed of the order of the sentences, from 0.
 
     Returns
     -------
@@ -181,10 +219,20 @@ def train(
 
     Raises
     ------
+    TypeError
+        If the model has no head, or an argument is of another kind.
     ValueError
-        If one of the parameters is not the model's, or the loss stops being a number.
+        If one of the parameters is not the model's, a label has no column in the logits, or the loss stops being a
+        number.
     """
-    adapter, head = list(adapter), list(model.head.parameters())
+    if not isinstance(getattr(model, "head", None), nn.Module):
+        raise TypeError(
+            f"expected a model with a head, such as a Classifier, got {type(model).__name__}: {model!r:.60}"
+        )
+    _check_kinds(batch=(batch, Batch), settings=(settings, Settings))
+    seed = whole_number(seed, "seed", least=0)
+    head = list(model.head.parameters())
+    adapter = [each for each in dict.fromkeys(adapter) if all(each is not other for other in head)]
     surgery.freeze_except(model, [*adapter, *head])
     model.eval()
     groups = [{"params": head, "lr": settings.head_lr}]
@@ -195,9 +243,10 @@ def train(
     losses, start = [], time.perf_counter()
     for step in range(settings.steps):
         part = batch.take(rows[step].to(batch.labels.device))
-        loss = F.cross_entropy(model(part.input_ids, part.attention_mask), part.labels)
+        loss = _loss(model(part.input_ids, part.attention_mask), part.labels)
         if not torch.isfinite(loss):
-            raise ValueError(f"the loss is {loss.item()} at step {step}: lower the learning rate ({settings.lr:g})")
+            rates = f"lr = {settings.lr:g}, head_lr = {settings.head_lr:g}"
+            raise ValueError(f"the loss is {loss.item()} at step {step}: lower the learning rates ({rates})")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -217,7 +266,16 @@ def evaluate(model: nn.Module, batch: Batch, *, batch_size: int = 64) -> Evaluat
     batch : Batch
     batch_size : int
         Sentences at a time.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another kind.
+    ValueError
+        If a label has no column in the logits, or the batch size is below 1.
     """
+    _check_kinds(model=(model, nn.Module), batch=(batch, Batch))
+    batch_size = whole_number(batch_size, "batch_size", least=1)
     model.eval()
     logits = []
     for rows in torch.arange(len(batch), device=batch.labels.device).split(batch_size):
@@ -225,7 +283,23 @@ def evaluate(model: nn.Module, batch: Batch, *, batch_size: int = 64) -> Evaluat
         logits.append(model(part.input_ids, part.attention_mask))
     logits = torch.cat(logits).float()
     accuracy = (logits.argmax(-1) == batch.labels).double().mean().item()
-    return Evaluation(accuracy, F.cross_entropy(logits, batch.labels).item(), logits.softmax(-1))
+    return Evaluation(accuracy, _loss(logits, batch.labels).item(), logits.softmax(-1))
+
+
+def _check_kinds(**arguments: tuple[object, type]) -> None:
+    for name, (value, kind) in arguments.items():
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be of type {kind.__name__}, got {type(value).__name__}: {value!r:.60}")
+
+
+def _loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy, in nats per sentence."""
+    if labels.min() < 0 or labels.max() >= logits.shape[-1]:
+        raise ValueError(
+            f"expected labels from 0 to {logits.shape[-1] - 1}, one for each column of the logits, "
+            f"got {labels.unique().tolist()}; make the classifier with more labels, or correct them"
+        )
+    return F.cross_entropy(logits, labels)
 
 
 def _optimizer(groups: list[dict[str, Any]], settings: Settings) -> torch.optim.Optimizer:

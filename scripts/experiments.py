@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import multiprocessing
 import os
 import platform
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from importlib import metadata
-from multiprocessing import get_context
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,8 +39,15 @@ def prepare() -> None:
 
     global _base
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process answers Ctrl+C
+    threading.Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     _base = pretrained.load()
+
+
+def end_with_parent() -> None:
+    """Leave no process behind when the parent was killed and could not end its own."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def perform(run: protocol.Run) -> protocol.Result:
@@ -82,13 +91,15 @@ def open_log(path: Path) -> dict[protocol.Run, protocol.Result]:
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Keep a second script from making the same runs, where the system has file locks."""
+    if path.is_dir():
+        raise ValueError(f"--output must be a file, {path} is a folder: name a file in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         import fcntl
     except ImportError:
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_suffix(".lock"), "w") as file:
+    with open(path.with_name(f"{path.name}.lock"), "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -108,7 +119,7 @@ def make_runs(path: Path, jobs: int) -> None:
     """Make every missing run, those of the search first."""
     results = open_log(path)
     done = sum(cost(run) for run in results)
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=prepare)
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=prepare)
     with tqdm(total=done, initial=done, unit="step", unit_scale=True, smoothing=0.02) as bar:
         try:
             pending = {}
@@ -134,12 +145,17 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.jobs < 1:
         parser.error(f"--jobs must be at least 1, got {arguments.jobs}")
+    finished = f"Finished runs are in {arguments.output}; the same command goes on from there."
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as if it were Ctrl+C
     try:
         with alone(arguments.output):
+            pretrained.load("cpu")  # so that a missing or wrong file is told here, once
             make_runs(arguments.output, arguments.jobs)
     except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted. Finished runs are in {arguments.output}; the same command goes on from there.")
-    except ValueError as error:
+        sys.exit(f"\nInterrupted. {finished}")
+    except BrokenProcessPool:
+        sys.exit(f"\nThe system ended one of the processes, perhaps for lack of memory: try --jobs 1. {finished}")
+    except (OSError, ValueError) as error:
         sys.exit(f"\n{error}")
     published = Path(__file__).resolve().parent.parent / "ia3_lab" / "data" / "few-shot.jsonl"
     print(f"All runs are in {arguments.output}. The book prints {published.name} of ia3_lab/data: copy yours over it.")

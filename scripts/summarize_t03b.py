@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,15 +47,22 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         path = published.download_t03b() if options.download else options.path
         summary = derive(path, options.sha256)
+        if options.check:
+            return check(summary, options.output)
+        write(summary, options.output)
     except (OSError, ValueError) as error:
         print(f"summarize_t03b: {error}", file=sys.stderr)
         return 2
-    if options.check:
-        return check(summary, options.output)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(to_text(summary), encoding="utf8")
     print(f"{options.output}: {len(summary['rows'])} vectors, {summary['overall']['size']:,} numbers")
     return 0
+
+
+def write(summary: dict[str, Any], output: Path) -> None:
+    """Write the file beside the old one first, which stays as it is if anything goes wrong."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    half = output.with_name(f"{output.name}.part")
+    half.write_text(to_text(summary), encoding="utf8")
+    os.replace(half, output)
 
 
 def check(summary: dict[str, Any], output: Path) -> int:

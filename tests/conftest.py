@@ -29,6 +29,21 @@ CHROMIUM_FLAGS = (
 VIEWPORTS = {1280: 800, 390: 844}
 
 
+@pytest.fixture(scope="session")
+def base() -> Iterator[Any]:
+    """Load the pretrained model once, and hold every test to leaving it as it is: adapt a copy."""
+    from ia3_lab import pretrained
+
+    loaded = pretrained.load("cpu")
+    before = {name: tensor.clone() for name, tensor in loaded.encoder.state_dict().items()}
+    yield loaded
+    after = loaded.encoder.state_dict()
+    assert after.keys() == before.keys()
+    assert all(after[name].dtype == tensor.dtype and after[name].equal(tensor) for name, tensor in before.items())
+    assert not loaded.encoder.training
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in loaded.encoder.parameters())
+
+
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *args: object) -> None:
         pass

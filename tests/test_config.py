@@ -118,5 +118,5 @@ def test_an_unknown_preset_suggests_the_nearest(wrong: str, near: str) -> None:
 
 @pytest.mark.parametrize("name", ["###", None, 7, {}])
 def test_a_name_near_nothing_lists_what_there_is(name: object) -> None:
-    with pytest.raises(ValueError, match=rf"unknown preset {re.escape(repr(name))}; The presets are gpt2, "):
+    with pytest.raises(ValueError, match=rf"unknown preset {re.escape(repr(name))}\. The presets are gpt2, "):
         get_preset(name)

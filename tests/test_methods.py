@@ -7,13 +7,8 @@ import copy
 import pytest
 import torch
 
-from ia3_lab import experiments, lora, pretrained, protocol, scaled_linear, tasks, training
+from ia3_lab import experiments, lora, pretrained, scaled_linear, tasks, training
 from ia3_lab.methods import METHODS, get_method
-
-
-@pytest.fixture(scope="module")
-def base() -> pretrained.Pretrained:
-    return pretrained.load("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -87,18 +82,26 @@ def test_a_trained_model_merged_equals_unmerged(base, shots, name, merge, dtype,
     training.train(adapted.model, shots, settings, adapter=adapted.parameters.values())
     adapted.model.to(dtype)
     with torch.no_grad():
-        plain = training.Classifier(base.encoder, 2).to(dtype).features(shots.input_ids, shots.attention_mask)
+        plain = training.Classifier(copy.deepcopy(base.encoder).to(dtype), 2).features(
+            shots.input_ids, shots.attention_mask
+        )
         wrapped = adapted.model(shots.input_ids, shots.attention_mask)
         features = adapted.model.features(shots.input_ids, shots.attention_mask)
         merge(adapted.model)
         merged = adapted.model(shots.input_ids, shots.attention_mask)
-    base.encoder.float()
     torch.testing.assert_close(merged, wrapped, atol=tolerance, rtol=0)
     assert (features - plain).abs().max() > 0.1  # the control: training had changed something
 
 
-def test_an_unknown_method_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(ValueError, match="unknown method 'lora-r4'; did you mean 'lora-r4-"):
-        get_method("lora-r4")
-    with pytest.raises(ValueError, match="unknown method"):
-        protocol.Run("final", "sentiment", 8, "prompt", 0, 1e-3, 1e-3, 8)
+@pytest.mark.parametrize(("wrong", "near"), [("lora-r4", "lora-r4-"), ("IA3", "ia3'"), ("LoRA", "lora-r")])
+def test_an_unknown_method_is_refused_with_the_nearest_name(wrong: str, near: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"unknown method '{wrong}'; did you mean '{near}.* The methods are head, ia3,"
+    ):
+        get_method(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["prompt-tuning-x9", None, 3, ["ia3"], {}])
+def test_what_is_near_no_method_is_refused_with_all_of_them(wrong: object) -> None:
+    with pytest.raises(ValueError, match=r"unknown method .*\. The methods are head, ia3,"):
+        get_method(wrong)

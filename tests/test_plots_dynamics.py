@@ -127,18 +127,25 @@ def test_the_given_axes_come_back_and_no_figure_is_opened(plot):
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: plot_missed_by_width([16], MISSED, spread=SPREAD), r"'IA3' must have shape \(1,\), got \(3,\)"),
+        (
+            lambda: plot_missed_by_width([16], MISSED, spread=SPREAD),
+            r"missed\['IA3'\] must have shape \(1,\), got \(3,\)",
+        ),
         (lambda: plot_missed_by_width([0, 1], {"a": [1, 1]}, spread={"a": [0, 0]}), "widths must be positive"),
-        (lambda: plot_missed_by_width(WIDTHS, MISSED, spread={}), "must name the methods of missed"),
+        (lambda: plot_missed_by_width(WIDTHS, MISSED, spread={}), "at least one entry in spread"),
+        (lambda: plot_missed_by_width(WIDTHS, MISSED, spread={"IA3": [0, 0, 0]}), "spread must name what missed names"),
         (lambda: plot_missed_by_width(WIDTHS, MISSED, spread=SPREAD, formulas={"x": [1]}), "must name the methods"),
         (lambda: plot_missed_by_width(WIDTHS, {}, spread={}), "at least one entry in missed"),
-        (lambda: plot_gain_groups({"a": [1.0, 2.0]}), r"groups\['a'\] must have shape \(n, n\), got \(2,\)"),
+        (
+            lambda: plot_gain_groups({"a": [1.0, 2.0]}),
+            r"\['a'\] must have shape \(num_steps, num_entries\), got \(2,\)",
+        ),
         (lambda: plot_gain_groups({}), "at least one entry in groups"),
         (lambda: plot_moves_by_gradient([1.0, 0.0], {"a": [1.0, 1.0]}), "gradients must be positive"),
         (lambda: plot_moves_by_gradient([1.0], {"a": [1.0, 1.0]}), r"moves\['a'\] must have shape \(1,\), got \(2,\)"),
         (lambda: plot_losses_by_step({"a": [1.0, float("inf")]}), "1 NaN or infinite"),
         (lambda: plot_losses_by_step({"a": [1.0, 0.0]}), "clip it"),
-        (lambda: plot_error_by_decay([0], {"a": [1.0]}, spread={"b": [1.0]}), "must name the entries of errors"),
+        (lambda: plot_error_by_decay([0], {"a": [1.0]}, spread={"b": [1.0]}), "must name what errors names"),
         (lambda: plot_error_by_decay([], {"a": []}, spread={"a": []}), r"decays must have shape \(n,\), got \(0,\)"),
     ],
 )

@@ -121,9 +121,9 @@ def test_the_given_axes_are_drawn_on_and_returned():
         (lambda: plots.plot_image_of_circle(CIRCLE, IMAGE[:2]), r"image must have shape \(3, 2\), got \(2, 2\)"),
         (lambda: plots.plot_image_of_circle([1.0, 0.0], [1.0, 0.0]), "circle must have shape"),
         (lambda: plots.plot_image_of_circle(CIRCLE, IMAGE, basis=IMAGE), "basis must have shape"),
-        (lambda: plots.plot_turned_vectors(CIRCLE, IMAGE, labels=["a"]), "one label for each of 3"),
-        (lambda: plots.plot_turn_by_direction([0.0], {"l": [1.0, 2.0]}), "'l' must have shape"),
-        (lambda: plots.plot_energy_by_rank({"full": 1.0}), "one share for each rank"),
+        (lambda: plots.plot_turned_vectors(CIRCLE, IMAGE, labels=["a"]), "labels must hold 3 labels, got 1"),
+        (lambda: plots.plot_turn_by_direction([0.0], {"l": [1.0, 2.0]}), r"turns\['l'\] must have shape \(1,\)"),
+        (lambda: plots.plot_energy_by_rank({"full": 1.0}), r"shares\['full'\] must have shape \(max_rank,\), got \(\)"),
         (lambda: plots.plot_reach([[1.0]], spread=[[1.0]], targets=["a", "b"], methods=["c"]), "targets by methods"),
         (
             lambda: plots.plot_equal_scores([0, 1], np.eye(2), query=[0, 1], keys=CIRCLE, labels=["A"]),

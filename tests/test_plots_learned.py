@@ -11,7 +11,6 @@ from ia3_lab.plots import (
     plot_correlation_matrix,
     plot_entries,
     plot_head_changes,
-    plot_head_shares,
     plot_kept_share,
     plot_size_by_layer,
     plot_value_histogram,
@@ -20,7 +19,6 @@ from ia3_lab.style import DIVERGING, figure_color
 
 WEIGHTS = np.array([[0.7, 0.24, 0.06], [0.05, 0.15, 0.8], [0.0, 0.0, 1.0]])
 CORRELATIONS = np.array([[1.0, 0.4, -0.1], [0.4, 1.0, 0.05], [-0.1, 0.05, 1.0]])
-BAND = (np.array([0.01, 0.02]), np.array([0.05, 0.06]))
 
 
 @pytest.fixture(autouse=True)
@@ -74,15 +72,10 @@ def test_the_given_correlations_are_not_changed():
     np.testing.assert_array_equal(table, CORRELATIONS)
 
 
-def test_head_shares_are_markers_over_the_band_of_chance():
-    ax = plot_head_shares({"one": [0.04, 0.3], "two": [0.1, 0.2]}, BAND)
-    assert [(bar.get_y(), round(bar.get_y() + bar.get_height(), 12)) for bar in ax.patches] == [
-        (0.01, 0.05),
-        (0.02, 0.06),
-    ]
-    first, second = lines(ax)
-    assert (list(first.get_ydata()), list(second.get_ydata())) == ([0.04, 0.3], [0.1, 0.2])
-    assert first.get_marker() != second.get_marker()
+def test_a_correlation_that_rounds_to_zero_has_no_sign_and_dark_cells_have_white_numbers():
+    table = [[1, -0.004, 0.66], [-0.004, 1, -0.7], [0.66, -0.7, 1]]
+    written = {text.get_text(): text.get_color() for text in plot_correlation_matrix(table, ["a", "b", "c"]).texts}
+    assert written == {"0.00": "black", "0.66": "white", "-0.70": "white"}
 
 
 def test_repeats_are_drawn_as_their_mean_with_a_band_from_lowest_to_highest():
@@ -134,7 +127,6 @@ def test_curves_over_t_keep_their_points_and_differ_in_more_than_color():
         lambda ax: plot_value_histogram([1.0, 1.2], "k", ax=ax),
         lambda ax: plot_size_by_layer({"k": [0.1]}, ax=ax),
         lambda ax: plot_correlation_matrix(CORRELATIONS, ["a", "b", "c"], ax=ax),
-        lambda ax: plot_head_shares({"one": [0.1, 0.2]}, BAND, ax=ax),
         lambda ax: plot_kept_share([0.1], {"largest": [0.8]}, ax=ax),
         lambda ax: plot_head_changes([[0.1]], ax=ax),
         lambda ax: plot_attention_map(WEIGHTS, ["a", "b", "c"], ax=ax),
@@ -151,13 +143,16 @@ def test_a_figure_goes_into_the_axes_that_it_is_given(draw):
     ("draw", "message"),
     [
         (lambda: plot_entries([1.0], "q"), "expected a kind of k, v, ff, got 'q'"),
-        (lambda: plot_entries([[1.0]], "k"), r"its shape is \(1, 1\)"),
+        (lambda: plot_entries([[1.0]], "k"), r"values must have shape \(d,\), got \(1, 1\)"),
         (lambda: plot_value_histogram([1.0], "query"), "expected a kind of"),
         (lambda: plot_size_by_layer({"o": [0.1]}), "expected a kind of"),
         (lambda: plot_correlation_matrix(CORRELATIONS, ["a"]), r"for 1 labels, its shape is \(3, 3\)"),
         (lambda: plot_kept_share([0.1, 0.2], {"largest": [0.8]}), r"each of 2 shares, 'largest' has shape \(1,\)"),
         (lambda: plot_attention_map(WEIGHTS, ["a", "b"]), r"each of 2 tokens, the shape is \(3, 3\)"),
-        (lambda: plot_against_t([0, 1], {"a": [0.5]}, ylabel="accuracy"), r"2 values of t, 'a' has shape \(1,\)"),
+        (
+            lambda: plot_against_t([0, 1], {"a": [0.5]}, ylabel="accuracy"),
+            r"curves\['a'\] must have shape \(2,\), got \(1,\)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_came(draw, message):

@@ -84,7 +84,7 @@ def test_the_given_axes_come_back_and_no_figure_is_opened(plot):
             lambda: plot_recovered_vectors({"l_k": [1.0]}, {"l_k": [1.0, 2.0]}),
             r"learned\['l_k'\] must have shape \(1,\)",
         ),
-        (lambda: plot_entry_paths({}), "at least one path"),
+        (lambda: plot_entry_paths({}), "at least one entry in paths"),
     ],
 )
 def test_bad_data_is_refused_with_what_was_expected(call, says):

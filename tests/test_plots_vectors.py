@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from ia3_lab.plots import plot_deviation_by_depth, plot_entry_spread, plot_values_by_group
+from ia3_lab.plots import plot_deviation_by_depth, plot_entry_spread
 from ia3_lab.style import figure_color
 
 EDGES = [0.5, 0.7, 0.9, 1.1, 1.3]
@@ -50,25 +50,10 @@ def test_panels_that_share_an_axis_show_every_point():
         assert 0.5 < ax.get_ylim()[1] < 0.6
 
 
-def test_each_group_has_a_row_with_its_values_and_its_chance_level():
-    groups = {"encoder k": [0.1, 0.2, -0.1], "encoder ff": [0.0], "simulated": [0.9]}
-    ax = plot_values_by_group(groups, chance={"encoder k": -0.016, "encoder ff": 0.0}, xlabel="autocorrelation")
-    assert [label.get_text() for label in ax.get_yticklabels()] == list(groups)
-    points = [line for line in ax.lines if line.get_linestyle() == "None"]
-    for row, (line, values) in enumerate(zip(points, groups.values(), strict=True)):
-        np.testing.assert_array_equal(line.get_xydata(), [[value, row] for value in values])
-    assert len({line.get_marker() for line in points}) == 3
-    marks = [line for line in ax.lines if line.get_linestyle() != "None"]
-    assert [line.get_xdata()[0] for line in marks] == [-0.016, 0.0]
-    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first group stands on top
-    assert ax.get_xlabel() == "autocorrelation"
-
-
 def test_figures_are_drawn_on_the_axes_they_are_given():
-    _, axes = plt.subplots(3)
+    _, axes = plt.subplots(2)
     assert plot_entry_spread({"k": [1, 2, 3, 4]}, EDGES, ax=axes[0]) is axes[0]
     assert plot_deviation_by_depth({"k": [1.0]}, ax=axes[1]) is axes[1]
-    assert plot_values_by_group({"a": [1.0]}, ax=axes[2]) is axes[2]
 
 
 @pytest.mark.parametrize(
@@ -76,10 +61,8 @@ def test_figures_are_drawn_on_the_axes_they_are_given():
     [
         (lambda: plot_entry_spread({"k": [1, 2, 3]}, EDGES), r"counts of k must have shape \(4,\), got \(3,\)"),
         (lambda: plot_entry_spread({"k": [0, 0, 0, 0]}, EDGES), "counts of k add up to 0; leave empty series out"),
-        (lambda: plot_deviation_by_depth({"v": []}), r"deviations of v must have shape \(n,\), got \(0,\)"),
+        (lambda: plot_deviation_by_depth({"v": []}), r"deviations of v must have shape \(num_layers,\), got \(0,\)"),
         (lambda: plot_deviation_by_depth({"v": [1.0, float("nan")]}), "must be finite, got 1"),
-        (lambda: plot_values_by_group({"a": [[1.0]]}), "values of a must have shape"),
-        (lambda: plot_values_by_group({"a": [1.0]}, chance={"b": 0.0}), "chance has 'b', which is no group"),
     ],
 )
 def test_data_that_do_not_fit_are_refused_in_words(draw, says):

@@ -148,11 +148,27 @@ def test_a_last_line_that_was_cut_short_counts_as_not_made(tmp_path: Path) -> No
     ("damage", "reason"),
     [
         (lambda line: line[:50] + "\n", "damaged: "),
-        (lambda line: line.replace('"accuracy": 0.75', '"accuracy": 1.75'), r"an accuracy in \[0, 1\]"),
-        (lambda line: line.replace('"accuracy": 0.75', '"accuracy": NaN'), "finite numbers"),
+        (lambda line: line.replace('"accuracy": 0.75', '"accuracy": 1.75'), r"accuracy and kept are at most 1"),
+        (lambda line: line.replace('"accuracy": 0.75', '"accuracy": NaN'), "accuracy must be a finite number"),
+        (lambda line: line.replace('"accuracy": 0.75', '"accuracy": "0.75"'), "accuracy must be a number, got '0.75'"),
+        (
+            lambda line: line.replace('"accuracy": 0.75', '"accuracy": -0.1'),
+            "accuracy must be a finite number of at le",
+        ),
+        (lambda line: line.replace('"kept": 0.9', '"kept": 1.5'), "accuracy and kept are at most 1"),
+        (lambda line: line.replace('"parameters": 10', '"parameters": "10"'), "parameters must be a whole number"),
+        (lambda line: line.replace('"k": 8', '"k": "8"'), "k must be a whole number, got '8'"),
+        (lambda line: line.replace('"draw": 0', '"draw": null'), "draw must be a whole number, got None"),
+        (lambda line: line.replace('"lr": 0.0316', '"lr": "a"'), "lr must be a number, got 'a'"),
+        (lambda line: line.replace('"head"', '["head"]'), r"unknown method \['head'\]"),
+        (lambda line: line.replace('"result"', '"extra": 1, "result"'), "expected an object with a run and its result"),
+        (lambda line: line.replace('"result"', '"environment"'), "expected an object with a run and its result"),
+        (lambda line: '{"environment": 3}\n', "expected an environment of names and values"),
+        (lambda line: '{"environment": {"tasks": 3}}\n', "digests by task in it"),
+        (lambda line: "[" * 100_000 + "\n", "recursion"),
         (lambda line: line.replace('"loss": 0.5, ', ""), "missing 1 required positional argument: 'loss'"),
         (lambda line: line.replace('"ia3"', '"ia33"').replace('"head"', '"haed"'), "unknown method 'haed'"),
-        (lambda line: line.replace('"sentiment"', '"sentimint"'), "a task of"),
+        (lambda line: line.replace('"sentiment"', '"sentimint"'), "unknown task 'sentimint'; did you mean"),
         (lambda line: line + line, "is there already"),
         (lambda line: "[1, 2]\n", "expected an object"),
     ],
@@ -165,17 +181,54 @@ def test_a_damaged_file_is_refused_with_what_to_do(tmp_path: Path, damage: Calla
     assert "Delete that line and run `make experiments`" in str(caught.value)
 
 
+def test_an_end_that_is_no_entry_cut_short_is_refused(tmp_path: Path) -> None:
+    for path in (log(tmp_path / "notes.txt", "my notes"), log(tmp_path / "runs.jsonl", ENVIRONMENT, "\0\0\0")):
+        with pytest.raises(ValueError, match=r"line [12] of .* it is not an entry that was cut short"):
+            protocol.read_results(path)
+    whole = protocol.line_for(RUN, result())
+    for cut in range(len(whole) - 1):
+        assert protocol.read_results(log(tmp_path / "runs.jsonl", ENVIRONMENT, whole[:cut])) == {}
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "runs.jsonl").write_bytes(ENVIRONMENT.encode() + b'{"run": "\xff"}\n')
+    with pytest.raises(ValueError, match=r"line 2 of .* can't decode byte 0xff"):
+        protocol.read_results(tmp_path / "runs.jsonl")
+
+
+def test_line_ends_and_marks_of_other_systems_do_no_harm(tmp_path: Path) -> None:
+    content = ENVIRONMENT.encode() + protocol.line_for(RUN, result()).encode()
+    for other in (content.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + content):
+        (tmp_path / "runs.jsonl").write_bytes(other)
+        assert protocol.read_results(tmp_path / "runs.jsonl") == {RUN: result()}
+
+
 def test_results_for_other_sentences_are_refused(tmp_path: Path) -> None:
     right = {"environment": {"tasks": {"agent": protocol.task_digest("agent")}}}
     protocol.check_tasks(log(tmp_path / "right.jsonl", protocol.json_line(right)))
     wrong = {"environment": {"tasks": {"agent": protocol.task_digest("sentiment")}}}
     with pytest.raises(ValueError, match="sentences of task 'agent' have changed"):
         protocol.check_tasks(log(tmp_path / "wrong.jsonl", protocol.json_line(wrong)))
+    gone = {"environment": {"tasks": {"weather": "0"}}}
+    with pytest.raises(ValueError, match=r"sentences of task 'weather' have changed.* move the file away"):
+        protocol.check_tasks(log(tmp_path / "gone.jsonl", protocol.json_line(gone)))
 
 
-@pytest.mark.parametrize("changes", [{"stage": "test"}, {"task": "film"}, {"method": "lora"}])
-def test_a_run_that_the_protocol_does_not_know_is_refused(changes: dict) -> None:
-    with pytest.raises(ValueError, match=r"expected|unknown"):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stage": "finals"}, r"unknown stage 'finals'; did you mean 'final'\? The stages are search, final"),
+        ({"task": "film"}, "unknown task 'film'.* The tasks are sentiment"),
+        ({"method": "lora"}, "unknown method 'lora'; did you mean"),
+        ({"k": 0}, "k must be at least 1, got 0"),
+        ({"draw": -1}, "draw must be at least 0, got -1"),
+        ({"steps": 2.0}, "steps must be a whole number, got 2.0"),
+        ({"lr": -0.1}, "lr must be a finite number of at least 0, got -0.1"),
+        ({"head_lr": None}, "head_lr must be a number, got None"),
+    ],
+)
+def test_a_run_that_the_protocol_does_not_know_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
         replace(RUN, **changes)
 
 
@@ -196,6 +249,26 @@ def test_a_paired_difference_is_taken_draw_by_draw() -> None:
     del results[next(run for run in results if (run.task, run.k, run.method, run.draw) == ("agent", 16, "ia3", 3))]
     with pytest.raises(ValueError, match=r"no run of ia3 on agent with k = 16 for draws \[3\]"):
         protocol.scores(results, "agent", 16, "ia3")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (("sentimant", 8, "ia3"), "unknown task 'sentimant'; did you mean 'sentiment'"),
+        (("sentiment", 8, "IA3"), "unknown method 'IA3'; did you mean 'ia3'"),
+        (
+            ("sentiment", 8, "ia3", "acc"),
+            r"unknown measure 'acc'; did you mean 'accuracy'\? The measures are accuracy, l",
+        ),
+        (("number", 8, "ia3"), r"no run of ia3 on number with k = 8 for draws .* there are runs with k in \[32\]"),
+        (("sentiment", "8", "ia3"), "with k = '8' .* there are runs with k in"),
+    ],
+)
+def test_scores_that_are_not_there_are_refused_with_those_that_are(wanted: tuple, message: str) -> None:
+    results = dict.fromkeys(protocol.final_runs(CHOSEN), result())
+    assert len(protocol.scores(results, "number", 32, "ia3")) == len(protocol.DRAWS)
+    with pytest.raises(ValueError, match=message):
+        protocol.scores(results, *wanted)
 
 
 def test_a_run_and_its_result_survive_json_exactly() -> None:

@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import pickle
 import socket
 import threading
 import time
@@ -157,7 +158,9 @@ def test_a_name_says_where_its_vector_sits(name, place):
 @pytest.mark.parametrize(
     ("tensors", "says"),
     [
-        ({}, "at least one named vector, got none"),
+        ({}, "at least one named vector, got {}"),
+        ([1.0, 1.0], r"at least one named vector, got \[1.0, 1.0\]"),
+        ({3: [1.0, 1.0]}, "3 is not the name of a published vector"),
         ({"encoder.block.0.k": [1.0, 1.0]}, "'encoder.block.0.k' is not the name of a published vector; expected"),
         ({name_of("encoder", 0, "SelfAttention", "k"): np.ones(63)}, "63 entries, which 32 heads do not divide"),
         ({name_of("encoder", 0, "SelfAttention", "k"): np.ones((8, 8))}, r"its shape is \(8, 8\)"),
@@ -167,6 +170,15 @@ def test_a_name_says_where_its_vector_sits(name, place):
 def test_what_is_no_set_of_vectors_is_refused_in_words(tensors, says):
     with pytest.raises(ValueError, match=says):
         published.summarize(tensors)
+
+
+@pytest.mark.parametrize("num_heads", [0, -1, 2.0, "32", None, True])
+def test_a_number_of_heads_is_whole_and_positive(num_heads):
+    with pytest.raises((TypeError, ValueError), match="num_heads must be"):
+        only(np.ones(64), num_heads=num_heads)
+    assert json.dumps(
+        published.summarize({name_of("encoder", 0, "SelfAttention", "k"): np.ones(64)}, num_heads=np.int64(4))
+    )
 
 
 # --- the packaged summary ------------------------------------------------------------------------------------------
@@ -247,6 +259,11 @@ def damaged(change) -> str:
         (lambda c: c["columns"].__setitem__(1, "sise"), "is damaged"),
         (lambda c: c["rows"][5][7].__setitem__(40, 0), "the histogram of .* counts"),
         (lambda c: c["rows"][5].__setitem__(3, 0.5), "the vectors together give rms"),
+        ("[" * 100_000, "recursion"),
+        (lambda c: c.update(num_heads=0), "num_heads must be at least 1, got 0"),
+        (lambda c: c["levels"].pop(), "needs a quantile for each level"),
+        (lambda c: c["rows"][3][-1].pop(), "a value for each moved unit"),
+        (lambda c: c["bins"].pop("low"), "bins needs low, high, count, it has high, count"),
         (lambda c: c["overall"].update(negatives=0), "give negatives = 12, the overall figures say 0"),
     ],
 )
@@ -309,6 +326,60 @@ def test_the_script_says_what_is_wrong(tmp_path, capsys):
     with pytest.raises(SystemExit):
         script.main([])
     assert "or --download" in capsys.readouterr().err
+
+
+class Harmful:
+    def __reduce__(self):
+        return (Path.touch, (Path("harm-was-done"),))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ([torch.ones(3)], "does not hold named tensors"),
+        ({"a": 3}, "does not hold named tensors"),
+        ({"state": {"a": torch.ones(3)}}, "does not hold named tensors"),
+        ({"a": torch.ones(8, 8)}, r"must hold vectors of shape \(d,\) or \(d, 1\), not a \(8, 8\)"),
+        ({"a": torch.tensor(1.0)}, r"must hold vectors of shape .*, not a \(\)"),
+        ({"a": Harmful()}, "does not hold named tensors"),
+    ],
+)
+def test_what_is_no_set_of_named_vectors_is_refused_and_runs_nothing(tmp_path, monkeypatch, content, says):
+    monkeypatch.chdir(tmp_path)
+    path, sha256 = saved(tmp_path, content)
+    with pytest.raises(ValueError, match=f"vectors.pt {says}") as caught:
+        published.read_t03b(path, sha256=sha256)
+    assert caught.value.__cause__ is None and "weights_only" not in str(caught.value)
+    assert not Path("harm-was-done").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps(Harmful(), protocol=2)])
+def test_bytes_that_are_no_torch_file_are_refused(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vectors.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"vectors.pt does not hold named tensors \(.*Error\); fetch"):
+        published.read_t03b(tmp_path / "vectors.pt", sha256=hashlib.sha256(content).hexdigest())
+    assert not Path("harm-was-done").exists()
+
+
+def test_the_script_leaves_the_old_summary_when_the_new_one_cannot_be_written(tmp_path, capsys, monkeypatch):
+    script = load_script()
+    path, sha256 = saved(tmp_path, state(num_layers=1))
+    (tmp_path / "old.json").write_text("old")
+    write_text = Path.write_text
+
+    def full_disk(file, text, **options):
+        write_text(file, text[:100], **options)
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    assert script.main([str(path), "--sha256", sha256, "--output", str(tmp_path / "old.json")]) == 2
+    assert "no space left" in capsys.readouterr().err
+    assert (tmp_path / "old.json").read_text() == "old"
+    monkeypatch.undo()
+    assert script.main([str(path), "--sha256", sha256, "--output", str(tmp_path)]) == 2
+    assert script.main([str(path), "--sha256", sha256, "--output", str(tmp_path / "old.json"), "--check"]) == 2
+    assert "Expecting value" in capsys.readouterr().err
 
 
 def test_a_file_with_another_digest_is_never_unpickled(tmp_path):
@@ -374,6 +445,15 @@ def test_a_download_is_checked_kept_and_not_repeated(tmp_path, serve):
     path.write_bytes(b"damaged")
     assert published.download_t03b(tmp_path / "cache", url=url, sha256=sha256).read_bytes() == source.read_bytes()
     assert [file.name for file in path.parent.iterdir()] == ["t03b_ia3_finish.pt"]
+
+
+def test_a_download_that_cannot_be_kept_leaves_nothing_behind(tmp_path, serve):
+    source, sha256 = saved(tmp_path, state(num_layers=1))
+    url, _ = serve(source.read_bytes())
+    (tmp_path / "cache" / "t03b_ia3_finish.pt").mkdir(parents=True)
+    with pytest.raises(OSError, match="t03b_ia3_finish"):
+        published.download_t03b(tmp_path / "cache", url=url, sha256=sha256, timeout=10)
+    assert [file.name for file in (tmp_path / "cache").iterdir()] == ["t03b_ia3_finish.pt"]
 
 
 def test_a_wrong_file_from_the_network_is_refused_and_not_kept(tmp_path, serve):

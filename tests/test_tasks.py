@@ -267,7 +267,7 @@ def test_the_card_shows_sizes_sentences_and_the_baseline(name):
 
 def test_an_unknown_task_is_answered_with_the_nearest_name():
     with pytest.raises(
-        ValueError, match=r"unknown task 'sentimant'; did you mean 'sentiment'\? Choose one of: sentiment"
+        ValueError, match=r"unknown task 'sentimant'; did you mean 'sentiment'\? The tasks are sentiment"
     ):
         get_task("sentimant")
 
@@ -275,6 +275,31 @@ def test_an_unknown_task_is_answered_with_the_nearest_name():
 def test_an_unknown_split_is_answered_with_the_nearest_name():
     with pytest.raises(ValueError, match=r"unknown split 'tests'; did you mean 'test'\?"):
         get_task("agent").split("tests")
+
+
+@pytest.mark.parametrize("name", [None, 3, ["sentiment"], ("sentiment", "agent")])
+def test_what_is_no_name_is_refused_with_the_names_there_are(name):
+    for call in (get_task, lambda name: few_shot(name, 8, 0), bag_of_words_accuracy):
+        with pytest.raises(ValueError, match=r"unknown task .* The tasks are sentiment, agent"):
+            call(name)
+    with pytest.raises(ValueError, match=r"unknown split .* The splits are train, validation, test\."):
+        get_task("agent").split(name)
+
+
+@pytest.mark.parametrize("wrong", [8.0, "8", None, True, [8]])
+def test_what_is_no_whole_number_is_refused(wrong):
+    for name, call in (
+        ("k", lambda: few_shot("sentiment", wrong, 0)),
+        ("draw", lambda: few_shot("sentiment", 8, wrong)),
+        ("folds", lambda: bag_of_words_accuracy("tense", folds=wrong)),
+        ("seed", lambda: bag_of_words_accuracy("tense", seed=wrong)),
+    ):
+        with pytest.raises(TypeError, match=f"{name} must be a whole number, got .*; pass an int"):
+            call()
+
+
+def test_numpy_s_whole_numbers_will_do_and_k_need_not_divide():
+    assert few_shot("act", np.int64(7), np.int32(2)) == few_shot("act", 8, 2)[:7]
 
 
 @pytest.mark.parametrize("folds", [1, 41])
@@ -304,13 +329,38 @@ def doctor(data, path, value):
         (("picks",), {"subject": "subject"}, "the lexicon 'adjective' must be both picked and given"),
         (("test", "size"), 242, "a multiple of the 4 cells, at most 768; 242 is not"),
         (("test", "size"), 772, "at most 768; 772 is not"),
-        (("labels",), ["bad", "positive"], "has the label 'negative'; use one of bad, positive"),
+        (("labels",), ["bad", "positive"], "'bad' must be both in labels and in a cell; the labels are bad, positive"),
+        (("labels",), ["negative", "positive", "neutral"], "the label 'neutral' must be both in labels and in a cell"),
+        (("labels",), ["negative", "positive", "positive"], "the label 'positive' comes twice"),
+        (("labels",), "negative", "task.labels must be a list that is not empty, got 'negative'"),
+        (("cells", 1, "name"), "affirmed/positive word", "the cell 'affirmed/positive word' comes twice"),
+        (("cells", 0, "slot"), {}, r"task.cells\[0\] takes name, label, frame, slots; take out slot"),
+        (("card",), {"tests": "a", "made": "b"}, "task.card takes tests, made, shortcuts; add shortcuts"),
+        (("pick",), {}, "take out pick"),
+        (("title",), None, "task.title must be a string, got None"),
+        (("train", "size"), "8", "task.train.size must be a whole number, got '8'"),
+        (("train", "size"), True, "task.train.size must be a whole number, got True"),
+        (
+            ("train", "words", "subject"),
+            "hotel",
+            "task.train.words.subject must be a list that is not empty, got 'hotel'",
+        ),
+        (("train", "words", "subject"), [], "task.train.words.subject must be a list that is not empty"),
+        (("train", "words", "subject", 0), 3, r"task.train.words.subject\[0\] must be a string, got 3"),
+        (("train", "templates", "affirmed"), "a {subject}", "task.train.templates.affirmed must be a list"),
+        (("train", "templates", "affirmed", 0), "this {subject is {adjective}", "has a brace without its twin"),
     ],
 )
 def test_a_damaged_file_is_refused_with_what_to_change(sentiment_file, path, value, message):
     doctor(sentiment_file, path, value)
     with pytest.raises(ValueError, match=message):
         build_task(sentiment_file)
+
+
+@pytest.mark.parametrize("wrong", [None, [], "sentiment"])
+def test_what_is_no_file_s_contents_is_refused(wrong):
+    with pytest.raises(ValueError, match="task must be a table, got"):
+        build_task(wrong)
 
 
 def test_a_missing_part_is_named(sentiment_file):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from ia3_lab import training
+from ia3_lab import pretrained, tasks, training
 from ia3_lab.training import Batch, Classifier, Settings, evaluate, train
 
 
@@ -116,20 +117,37 @@ def test_a_batch_is_cut_to_its_longest_sentence() -> None:
     [
         ({"lr": -1.0}, "lr must be a finite number of at least 0, got -1.0"),
         ({"head_lr": float("nan")}, "head_lr must be a finite number"),
-        ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
-        ({"steps": 2.5}, "steps must be a whole number"),
+        ({"weight_decay": float("inf")}, "weight_decay must be a finite number"),
+        ({"lr": "0.1"}, "lr must be a number, got '0.1'; pass a float"),
+        ({"lr": None}, "lr must be a number, got None"),
+        ({"lr": True}, "lr must be a number, got True"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"batch_size": -1}, "batch_size must be at least 1, got -1"),
+        ({"steps": 2.5}, "steps must be a whole number, got 2.5"),
+        ({"steps": True}, "steps must be a whole number, got True"),
+        ({"warmup": "4"}, "warmup must be a whole number, got '4'"),
         ({"optimizer": "adam"}, "optimizer must be 'adamw' or 'sgd', got 'adam'"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         settings(**changes)
+
+
+def test_numpy_s_numbers_will_do() -> None:
+    numbers = {"lr": np.float64(0.1), "steps": np.int64(3), "batch_size": np.int32(4), "warmup": np.int64(0)}
+    model = Classifier(Encoder(), np.int64(2))
+    assert train(model, batch(), settings(**numbers), seed=np.int64(1)) is not None
+    assert evaluate(model, batch(), batch_size=np.int64(4)).accuracy >= 0.5
+    assert settings(**numbers) == settings(lr=0.1, steps=3, batch_size=4, warmup=0)
 
 
 def test_a_loss_that_is_no_number_stops_the_training_and_says_where() -> None:
     model = Classifier(Encoder(), 2)
     model.encoder.words.weight.data[2] = float("inf")
-    with pytest.raises(ValueError, match=r"the loss is nan at step 0: lower the learning rate \(0.1\)"):
+    with pytest.raises(
+        ValueError, match=r"the loss is nan at step 0: lower the learning rates \(lr = 0.1, head_lr = 0.1\)"
+    ):
         train(model, batch(), settings(batch_size=6))
 
 
@@ -145,6 +163,92 @@ def test_sentences_and_labels_must_match() -> None:
         training.encode(None, ["a", "b"], [1])
 
 
+@pytest.mark.parametrize(
+    ("texts", "labels", "message"),
+    [
+        (["a", None], None, "expected sentences, got None"),
+        ([tasks.Example("a", 0, "c", "t", 0)], None, "expected sentences, got Example.*take its text and its label"),
+        (["a", "b"], ["no", "yes"], "a label must be a whole number, got 'no'"),
+        (["a", "b"], "01", "a label must be a whole number, got '0'"),
+        (["a", "b"], [0.5, 1], "a label must be a whole number, got 0.5"),
+        (["a", "b"], [0, -1], "a label must be at least 0, got -1"),
+    ],
+)
+def test_what_is_no_sentence_or_label_is_refused(base, texts: list, labels: object, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        training.encode(base.tokenizer, texts, labels)
+
+
+def test_a_sentence_may_be_empty_and_as_long_as_the_model_allows_but_no_longer(base) -> None:
+    assert training.encode(base.tokenizer, ["", "a"]).attention_mask.sum(1).tolist() == [2, 3]
+    longest = training.encode(base.tokenizer, "word " * 510)
+    assert longest.input_ids.shape == (1, pretrained.MAX_TOKENS)
+    assert evaluate(Classifier(base.encoder, 2), longest).loss == pytest.approx(0.6931, abs=1e-4)
+    with pytest.raises(ValueError, match="a sentence has 513 tokens, the model takes at most 512; shorten"):
+        training.encode(base.tokenizer, ["a", "word " * 511])
+
+
+@pytest.mark.parametrize("labels", [[0, 2], [-100, 0]])
+def test_a_label_without_a_column_is_refused(labels: list) -> None:
+    sentences = batch(2)
+    wrong = Batch(sentences.input_ids, sentences.attention_mask, torch.tensor(labels))
+    for call in (
+        lambda: train(Classifier(Encoder(), 2), wrong, settings()),
+        lambda: evaluate(Classifier(Encoder(), 2), wrong),
+    ):
+        with pytest.raises(ValueError, match=r"expected labels from 0 to 1, one for each column .*, got \[") as caught:
+            call()
+        assert str(sorted(labels)) in str(caught.value)
+
+
+def test_a_batch_of_other_shapes_is_refused() -> None:
+    full = batch()
+    for ids, mask, labels in (
+        (full.input_ids, full.attention_mask[:, :1], full.labels),
+        (full.input_ids, full.attention_mask, full.labels[:1]),
+        (full.input_ids[:0], full.attention_mask[:0], full.labels[:0]),
+        (full.input_ids[0], full.attention_mask[0], full.labels),
+    ):
+        with pytest.raises(ValueError, match=r"expected ids and mask of shape \(batch, tokens\) .* got \("):
+            Batch(ids, mask, labels)
+
+
+def test_arguments_of_another_kind_are_refused() -> None:
+    model = Classifier(Encoder(), 2)
+    for call, message in (
+        (
+            lambda: train(model.encoder, batch(), settings()),
+            "expected a model with a head, such as a Classifier, got .*Encoder",
+        ),
+        (lambda: train(model, ["a"], settings()), "batch must be of type Batch, got .*list"),
+        (lambda: train(model, batch(), {"lr": 0.1}), "settings must be of type Settings, got .*dict"),
+        (lambda: train(model, batch(), settings(), seed=1.5), "seed must be a whole number, got 1.5"),
+        (lambda: evaluate("model", batch()), "model must be of type Module, got .*str"),
+        (lambda: evaluate(model, ["a"]), "batch must be of type Batch, got .*list"),
+        (lambda: evaluate(model, batch(), batch_size=2.0), "batch_size must be a whole number, got 2.0"),
+        (lambda: Classifier(Encoder(), 2.0), "num_labels must be a whole number, got 2.0"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        evaluate(model, batch(), batch_size=0)
+
+
+def test_an_adapter_may_name_a_parameter_twice_and_the_head_s_too() -> None:
+    one, two = Classifier(Encoder(), 2), Classifier(Encoder(), 2)
+    first = train(one, batch(), settings(), adapter=[one.encoder.gain])
+    second = train(two, batch(), settings(), adapter=[two.encoder.gain, two.encoder.gain, *two.head.parameters()])
+    assert first.losses == second.losses
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_head_has_the_dtype_of_its_encoder(dtype: torch.dtype) -> None:
+    model = Classifier(Encoder().to(dtype), 2)
+    assert {parameter.dtype for parameter in model.parameters()} == {dtype}
+    losses = train(model, batch(), settings(steps=20), adapter=[model.encoder.gain]).losses
+    assert losses[-1] < losses[0]
+
+
 def test_one_label_is_no_classifier() -> None:
-    with pytest.raises(ValueError, match="at least 2 labels, got 1"):
+    with pytest.raises(ValueError, match="num_labels must be at least 2, got 1"):
         Classifier(Encoder(), 1)

@@ -131,6 +131,12 @@ def test_a_dial_starts_at_the_head_and_row_that_change_most():
     [
         ({"tokens": "not bad"}, "sequence of at least two str"),
         ({"tokens": ["bad"]}, "at least two"),
+        ({"tokens": None}, "sequence of at least two str, got None"),
+        ({"truth": None}, "truth must be text, got None; leave it out"),
+        ({"note": 3}, "note must be text, got 3"),
+        ({"t": "all"}, "t must be numbers in a full array, got str: 'all'"),
+        ({"probability": ["high"] * 5}, "probability must be numbers in a full array, got list: "),
+        ({"attention": [[1.0], [1.0, 2.0]]}, "attention must be numbers in a full array, got list: "),
         ({"t": (0, 0.4, 0.1, 0.7, 1)}, "rise from 0 to 1"),
         ({"t": (0.1, 0.2, 0.4, 0.7, 1)}, "rise from 0 to 1"),
         ({"t": (0, 0.1, 0.4, 0.7, 0.9)}, "add the ends"),
@@ -172,7 +178,7 @@ def test_values_out_of_range_are_refused(traits, message):
         make_dial(**traits)
 
 
-@pytest.mark.parametrize("stories", [[], ["the film was not bad"]])
+@pytest.mark.parametrize("stories", [[], ["the film was not bad"], None, 3, make_story(0), [make_story(0), None]])
 def test_a_dial_without_stories_is_refused(stories):
     with pytest.raises(TraitError, match="at least one Story"):
         AdaptationDial(stories=stories)
@@ -479,3 +485,61 @@ def test_the_widget_fits_a_phone(widget_page, theme):
         "[...document.querySelectorAll('.ad-grid tbody td')].filter((cell) => cell.scrollWidth > cell.clientWidth + 1)"
     )
     assert page.evaluate(f"{cut}.map((cell) => cell.textContent)") == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 640])
+def test_turning_the_dial_moves_nothing_on_the_page(widget_page, width):
+    grid = (0, 0.125, 0.375, 0.625, 1)  # long numbers make a long sentence
+    page = widget_page(AdaptationDial(stories=[make_story(0, t=grid)]), width=width)
+    page.add_style_tag(content="body { font-family: sans-serif; }")
+    below = page.locator(".ad-heads")
+    assert "is a stored run" in page.locator(".ad-source").text_content()
+    before = below.bounding_box()["y"]
+    for t in (0.05, 0.25, 0.55, 1):
+        page.evaluate(f"ia3Widgets.AdaptationDial[0].set('t', {t})")
+        page.wait_for_function(f"document.querySelector('.ia3-dial output').textContent === '{t:.2f}'")
+        assert below.bounding_box()["y"] == pytest.approx(before, abs=1)
+
+
+@pytest.mark.browser
+def test_t_beyond_its_ends_is_shown_as_the_end(widget_page):
+    page = widget_page(make_dial(t=1.0))
+    said = page.locator(".ia3-say").text_content()
+    for t, text in ((-3, None), (1.7, said)):
+        page.evaluate(f"ia3Widgets.AdaptationDial[0].set('t', {t})")
+        page.wait_for_function(f"document.querySelector('.ia3-dial output').textContent === '{1 if text else 0}.00'")
+    assert page.locator(".ia3-say").text_content() == said
+    assert float(page.locator(".ad-ring").get_attribute("cx")) == 318
+
+
+@pytest.mark.browser
+def test_playing_is_not_announced_at_every_step(widget_page):
+    page = widget_page(make_dial())
+    assert page.locator(".ia3-slider output").get_attribute("aria-live") == "off"  # else an output is a live region
+    assert page.get_by_role("slider", name="t, from").get_attribute("aria-valuetext") == "0.00"
+
+
+@pytest.mark.browser
+def test_bars_and_choices_are_seen_where_the_system_sets_the_colors(widget_page):
+    page = widget_page(make_dial(t=1.0))
+    page.emulate_media(forced_colors="active")
+    canvas = page.locator(".ia3-dial").evaluate("(node) => getComputedStyle(node).backgroundColor")
+    for kind in (".ad-probability i", ".ad-now", ".ad-key-now"):
+        assert page.locator(kind).first.evaluate("(node) => getComputedStyle(node).backgroundColor") != canvas
+    outline = "(node) => getComputedStyle(node).outlineWidth + getComputedStyle(node).outlineColor"
+    chosen, other = (page.locator(f".ad-heads td[aria-selected={on}]").first for on in ("true", "false"))
+    assert chosen.evaluate(outline) != other.evaluate(outline)
+
+
+@pytest.mark.browser
+def test_the_axis_of_t_says_what_its_ends_are(widget_page):
+    assert widget_page(make_dial()).get_by_text("t (0: frozen, 1: adapted)").is_visible()
+
+
+def test_the_picture_says_the_chosen_row_in_words():
+    dial = make_dial(t=0.4, layer=1, head=2, query=4)
+    title = ET.fromstring(dial.picture()).find("{http://www.w3.org/2000/svg}title").text
+    weights = expected_map(make_story(0), 1, 2, 0.4)[4]
+    row = ", ".join(f"{token} {weight:.2f}" for token, weight in zip(SENTENCES[0].split(), weights, strict=True))
+    assert title.endswith(f"The row of not: {row}.")

@@ -15,6 +15,7 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from scipy import stats
 from traitlets import TraitError
@@ -23,6 +24,7 @@ from ia3_lab.intervals import interval
 from ia3_lab.plots import plot_few_shot_curves
 from ia3_lab.style import METHOD_STYLES, PALETTE
 from ia3_lab.widgets import FewShotCurves
+from ia3_lab.widgets._few_shot_picture import _number
 
 METHODS = [
     {"name": "head", "label": "head only", "parameters": 0},
@@ -234,7 +236,10 @@ def test_numbers_are_rounded_as_in_python(js) -> None:
     ]:  # means of 8 draws of 160 sentences, halves among them
         value = math.fsum([m / 1280 + 1e-17, 1e-16])
         assert call("digits", value).replace("\u2212", "-") == f"{round(value, 10):.3f}"
-    assert call("digits", -0.0001) == "0.000"
+    for value, text in ((-0.00030375, "\u22120.0003"), (0.0004, "0.0004"), (2e-8, "0.00000002"), (-1e-17, "0.000")):
+        assert call("digits", value) == text
+        assert _number(value) == text
+    assert call("digits", 0.0006) == _number(0.0006) == "0.001"
 
 
 # --- where marks stand ---------------------------------------------------------------------------------------------
@@ -372,12 +377,51 @@ def changed(index: int, **changes: Any) -> list[dict[str, Any]]:
             "chance of 'sentiment' must lie between 0 and 1, got 1.5",
         ),
         ({"methdos": []}, "FewShotCurves has no 'methdos'; expected names among"),
+        ({"runs": None}, "runs must be a list of dicts, got None"),
+        ({"runs": "runs.csv"}, r"runs must be a list of dicts, got 'runs.csv'; put a single one in \[ \]"),
+        ({"runs": RUNS[0]}, r"runs must be a list of dicts, got .*; put a single one in \[ \]"),
+        ({"runs": [("sentiment", 8, "ia3", 0, 0.5)]}, "runs must be a list of dicts, got .* in it; write it as a dict"),
+        ({"methods": ["ia3"]}, "methods must be a list of dicts, got 'ia3' in it"),
+        ({"tasks": ["sentiment"]}, "tasks must be a list of dicts, got 'sentiment' in it"),
+        ({"tasks": 5}, "tasks must be a list of dicts, got 5"),
+        ({"runs": changed(0, draw="first")}, "draw must be a whole number, got 'first'"),
+        ({"runs": changed(0, draw=[1])}, r"draw must be a whole number, got \[1\]"),
+        ({"runs": changed(0, task=None)}, "task must be a name, got None"),
+        ({"runs": changed(0, method="bitfti")}, "the method 'bitfti'; expected one of head, .*did you mean 'bitfit'"),
+        ({"methods": [{"name": "ia33", "label": "p", "parameters": 1}]}, "method 'ia33' is unknown.*mean 'ia3'"),
+        ({"tasks": [TASKS[0] | {"chance": "half"}, *TASKS[1:]]}, "must lie between 0 and 1, got 'half'"),
+        ({"tasks": [TASKS[0] | {"label": 3}, *TASKS[1:]]}, "label of 'sentiment' must be text, got 3"),
     ],
     ids=lambda value: str(value)[:30],
 )
 def test_wrong_data_and_choices_are_refused_with_what_was_expected(traits: dict, says: str) -> None:
     with pytest.raises(TraitError, match=says):
         few_shot_curves(**traits)
+
+
+def test_numbers_from_numpy_are_numbers() -> None:
+    runs = [
+        run | {"k": np.int64(run["k"]), "draw": np.int32(run["draw"]), "accuracy": np.float32(run["accuracy"])}
+        for run in RUNS
+    ]
+    methods = [method | {"parameters": np.int64(method["parameters"])} for method in METHODS]
+    widget, plain = few_shot_curves(runs=runs, methods=methods), few_shot_curves()
+    assert (widget.methods, widget.tasks) == (plain.methods, plain.tasks)
+    for one, other in zip(widget.rows(), plain.rows(), strict=True):
+        assert one["mean"] == pytest.approx(other["mean"], abs=1e-5)
+    assert json.loads(json.dumps(widget.methods)) == plain.methods
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("task", "agents"), ("k", 12), ("view", "bars"), ("reference", "lora"), ("shown_methods", ["lora"])],
+)
+def test_a_refused_choice_leaves_the_widget_as_it_was(name: str, wrong: object) -> None:
+    widget = few_shot_curves(view="paired", k=64)
+    before = repr(widget), widget.picture()
+    with pytest.raises(TraitError):
+        setattr(widget, name, wrong)
+    assert (repr(widget), widget.picture()) == before
 
 
 def test_the_data_cannot_be_exchanged_afterwards() -> None:
@@ -639,3 +683,98 @@ def test_the_chart_follows_a_page_that_changes_its_width(widget_page) -> None:
     page.wait_for_function("(wide) => document.querySelector('.fs-chart').getAttribute('viewBox') !== wide", arg=wide)
     shown = page.locator(".fs-chart").evaluate("(svg) => [svg.viewBox.baseVal.width, svg.clientWidth]")
     assert shown[0] == pytest.approx(shown[1], abs=2)  # one unit is one pixel, so that text keeps its size
+
+
+@pytest.mark.browser
+def test_an_interval_that_just_excludes_zero_does_not_seem_to_end_at_it(widget_page) -> None:
+    gaps = (0.02, 0.04, 0.06, 0.0011)  # Student's interval of these ends just above 0 when shifted
+    shift = interval(gaps).low - 0.0003
+    runs = [
+        {
+            "task": "made up",
+            "k": 32,
+            "method": method,
+            "draw": draw,
+            "accuracy": 0.5 + (method == "ia3") * (gap - shift),
+        }
+        for draw, gap in enumerate(gaps)
+        for method in ("head", "ia3")
+    ]
+    chosen = [method for method in METHODS if method["name"] in ("head", "ia3")]
+    widget = FewShotCurves(runs=runs, methods=chosen, view="paired", numbers=True)
+    assert 0.00025 < widget.rows()[0]["low"] < 0.00035  # the control: three digits are none
+    page = widget_page(widget)
+    cells = page.locator(".fs-table tbody td").all_text_contents()
+    assert cells[-1] == "yes"
+    assert cells[-2].startswith("0.0003 to ")
+    assert "0.0003" in widget.picture()
+    page.set_viewport_size({"width": 390, "height": 800})
+    scroll = page.locator(".fs-scroll")
+    assert scroll.evaluate("(node) => node.scrollWidth <= node.clientWidth")
+
+
+@pytest.mark.browser
+def test_an_interval_cut_at_one_has_no_end_bar_there_and_the_note_says_so(widget_page) -> None:
+    runs = [
+        {"task": "made up", "k": k, "method": method, "draw": draw, "accuracy": value}
+        for k in (16, 32)
+        for method, values in {"head": (0.6, 0.7, 0.65), "ia3": (1.0, 0.8, 1.0)}.items()
+        for draw, value in enumerate(values)
+    ]
+    chosen = [method for method in METHODS if method["name"] in ("head", "ia3")]
+    widget = FewShotCurves(runs=runs, methods=chosen)
+    assert {row["method"] for row in widget.rows() if row["high"] > 1} == {"ia3"}
+    page = widget_page(widget)
+
+    def moves(method: str) -> list[int]:
+        paths = page.locator(f".fs-chart [data-method={method}] .fs-interval")
+        return paths.evaluate_all("(all) => all.map((one) => one.getAttribute('d').split('M').length - 1)")
+
+    assert moves("head") == [3, 3]  # the interval itself and two end bars
+    assert moves("ia3") == [2, 2]
+    assert "cut there and has no end bar" in page.locator(".fs-note").text_content()
+    put(page, shown_methods=["head"])
+    page.wait_for_function("!document.querySelector('.fs-note').textContent.includes('cut there')")
+    put(page, shown_methods=["ia3"], view="paired")
+    assert "cut there" not in page.locator(".fs-note").text_content()
+
+
+@pytest.mark.browser
+def test_the_word_methods_stands_above_the_methods_under_the_styles_of_the_site(widget_page) -> None:
+    page = widget_page(few_shot_curves())
+    page.add_style_tag(content="legend { float: left; width: 100%; }")  # as Bootstrap does
+    legend, chip = (page.locator(f".fs-chips {kind}").first.bounding_box() for kind in ("legend", "label"))
+    assert legend["y"] + legend["height"] <= chip["y"] + 1
+    assert legend["x"] == pytest.approx(chip["x"], abs=2)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 720])
+def test_reading_a_mark_moves_nothing(widget_page, width: int) -> None:
+    page = widget_page(few_shot_curves(view="paired", reference="lora-r4-kvff"), width=width)
+    below = page.locator(".fs-note")
+    before = below.bounding_box()["y"]
+    page.get_by_role("slider", name="Reading cursor").focus()
+    for _ in METHODS:
+        assert below.bounding_box()["y"] == pytest.approx(before, abs=1)
+        page.keyboard.press("ArrowDown")
+
+
+@pytest.mark.browser
+def test_the_label_of_guessing_lies_below_its_line(widget_page) -> None:
+    page = widget_page(few_shot_curves())
+    line, word = page.locator(".fs-chance").bounding_box(), page.locator(".fs-chart .fs-tick", has_text="guessing")
+    assert word.bounding_box()["y"] >= line["y"]  # above it stand the marks of methods that learn little
+    axis = page.locator(".fs-axis").last.bounding_box()
+    assert word.bounding_box()["y"] + word.bounding_box()["height"] <= axis["y"] + 4
+
+
+@pytest.mark.browser
+def test_the_chosen_view_is_marked_where_the_system_sets_the_colors(widget_page) -> None:
+    page = widget_page(few_shot_curves())
+    page.emulate_media(forced_colors="active")
+    color = "(node) => getComputedStyle(node).backgroundColor"
+    chosen, other = (
+        page.locator(f".ia3-segmented input{kind} + span").first for kind in (":checked", ":not(:checked)")
+    )
+    assert chosen.evaluate(color) != other.evaluate(color)

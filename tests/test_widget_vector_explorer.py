@@ -103,7 +103,20 @@ def test_equal_data_make_equal_sets_and_other_data_others():
         ),
         ({"layer.0.k": [1.0, float("inf")]}, {}, "finite"),
         ({"layer.0.k": [1.0, 500.0]}, {}, "holds 500, too far from 1 for steps of 0.002; give a larger resolution"),
-        ({"layer.0.k": [1.0]}, {"resolution": 0.0}, "resolution must be positive, got 0"),
+        ({"layer.0.k": [1.0]}, {"resolution": 0.0}, "resolution must be positive and finite, got 0"),
+        ({"layer.0.k": [1.0]}, {"resolution": float("inf")}, "resolution must be positive and finite, got inf"),
+        ({"layer.0.k": [1.0]}, {"resolution": "fine"}, "resolution must be positive and finite, got 'fine'"),
+        ({"layer.0.k": [1.0, float("nan")]}, {}, "finite numbers only, got nan at entry 1"),
+        ({"layer.0.k": ["one"]}, {}, "layer.0.k must be a vector of finite numbers .*got list"),
+        ({"layer.0.k": [[1.0], [1.0, 2.0]]}, {}, "layer.0.k must be a vector of finite numbers .*got list"),
+        ({0: [1.0]}, {}, "0 names no vector; expected 'layer.0.k'"),
+        ([1.0], {}, "arrays must map keys .*got list; pass a dict"),
+        (None, {}, "arrays must map keys .*got NoneType"),
+        ({"layer.0.k": [1.0] * 24}, {"num_heads": 5}, "must divide the entries of k and v, got 5 for 24 entries of k"),
+        ({"layer.0.k": [1.0] * 24}, {"num_heads": 0}, "num_heads of toy must be a whole number from 1 or None, got 0"),
+        ({"layer.0.k": [1.0] * 24}, {"num_heads": 2.0}, "must be a whole number from 1 or None, got 2.0"),
+        ({"layer.0.k": [1.0] * 24}, {"num_heads": "4"}, "must be a whole number from 1 or None, got '4'"),
+        ({"layer.0.k": [1.0]}, {"note": 5}, "the note of toy must be text, got 5"),
         ({}, {}, "at least one vector"),
         ({"layer.0.k": [1.0], "layer.00.k": [1.0]}, {}, r"2 vectors at \('', 'k', 0\); expected one"),
     ],
@@ -121,8 +134,12 @@ def test_a_summary_with_other_bins_is_refused():
 @pytest.mark.parametrize(
     ("traits", "says"),
     [
-        ({}, "at least one; got"),
-        ({"models": []}, "at least one; got"),
+        ({}, "models must be a list of at least one VectorSet, got none"),
+        ({"models": []}, "models must be a list of at least one VectorSet, got none"),
+        ({"models": None}, "at least one VectorSet, got NoneType"),
+        ({"models": models()[0]}, r"at least one VectorSet, got VectorSet; put a single one in \[ \]"),
+        ({"models": [models()[0], "toy"]}, "at least one VectorSet, got VectorSet, str"),
+        ({"models": {"toy": models()[0]}}, "at least one VectorSet, got dict"),
         ({"models": "toy"}, "(?i)models"),
         ({"models": [models()[0], models()[0]]}, "of different names"),
         ({"models": [3]}, "(?i)models"),
@@ -137,6 +154,31 @@ def test_a_summary_with_other_bins_is_refused():
 def test_bad_values_are_refused_with_what_was_expected(traits, says):
     with pytest.raises(TraitError, match=says):
         VectorExplorer(**traits)
+
+
+@pytest.mark.parametrize("summary", [None, {"bins": BINS, "vectors": []}])
+def test_what_is_no_summary_is_refused(summary):
+    with pytest.raises(ValueError, match=r"summary must have bins and vectors, got .*use from_arrays"):
+        VectorSet.from_summary("other", summary)
+
+
+def test_models_cannot_be_exchanged_under_an_explorer():
+    widget = VectorExplorer(models=models(), model="summary")
+    with pytest.raises(TraitError, match="read-only"):
+        widget.models = models()[:1]  # its view would have named a model that is gone
+    assert [model.name for model in widget.models] == ["toy", "summary"]
+    assert widget.view().chosen.name == "summary"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("model", "tyo"), ("layer", -1), ("kind", "q"), ("part", None), ("unit", -2)]
+)
+def test_a_refused_choice_leaves_the_widget_as_it_was(name, wrong):
+    widget = VectorExplorer(models=models(), kind="ff", layer=1, unit=3)
+    before = repr(widget), widget.picture()
+    with pytest.raises(TraitError):
+        setattr(widget, name, wrong)
+    assert (repr(widget), widget.picture()) == before
 
 
 def test_the_repr_has_no_data():
@@ -424,3 +466,38 @@ def test_nothing_is_wider_than_the_page(widget_page, theme, width):
         for label in chart.locator("text").all():
             box = label.bounding_box()
             assert box["x"] >= shown["x"] - 1 and box["x"] + box["width"] <= shown["x"] + shown["width"] + 1
+
+
+@pytest.mark.browser
+def test_the_note_says_what_the_end_bars_count_where_there_is_something_beyond(widget_page):
+    page, note = (
+        widget_page(VectorExplorer(models=models(), kind="ff", layer=2)),
+        "document.querySelector('.ve-note').textContent",
+    )
+    assert VectorExplorer(models=models(), kind="ff", layer=2).view().histogram[0] > 0
+    assert "count the entries below \u22120.0125 and above 2.0125" in page.evaluate(note)
+    inside = VectorExplorer(models=models(), model="summary", part="decoder", kind="k")
+    assert inside.view().histogram[0] == inside.view().histogram[-1] == 0
+    page.evaluate(
+        "ia3Widgets.VectorExplorer[0].set({ model: 'summary', part: 'decoder', kind: 'k', layer: 0, unit: -1 })"
+    )
+    page.wait_for_function(f"!{note}.includes('count the entries below')")
+
+
+@pytest.mark.browser
+def test_the_number_beside_the_slider_is_not_announced_at_every_step(widget_page):
+    page = widget_page(VectorExplorer(models=models()))
+    assert page.locator(".ia3-slider output").get_attribute("aria-live") == "off"  # else an output is a live region
+    assert page.get_by_role("slider", name="Layer").get_attribute("aria-valuetext") == "0"
+
+
+@pytest.mark.browser
+def test_the_chosen_vector_is_marked_where_the_system_sets_the_colors(widget_page):
+    page = widget_page(VectorExplorer(models=models()))
+    page.emulate_media(forced_colors="active")
+    color = "(node) => getComputedStyle(node).backgroundColor"
+    found = page.locator(".ia3-segmented:not([hidden]) input:not(:disabled) + span").evaluate_all(
+        f"(all) => all.map({color})"
+    )
+    assert len(found) == 3
+    assert found[0] not in found[1:]  # l_k is chosen

@@ -34,7 +34,6 @@ from ia3_lab.plots.learned import (
     plot_correlation_matrix,
     plot_entries,
     plot_head_changes,
-    plot_head_shares,
     plot_kept_share,
     plot_size_by_layer,
     plot_value_histogram,
@@ -51,7 +50,7 @@ from ia3_lab.plots.peft import (
     plot_loss_curves,
     plot_parameter_parts,
 )
-from ia3_lab.plots.vectors import plot_deviation_by_depth, plot_entry_spread, plot_values_by_group
+from ia3_lab.plots.vectors import plot_deviation_by_depth, plot_entry_spread
 
 __all__ = [
     "plot_accuracy_against_parameters",
@@ -70,7 +69,6 @@ __all__ = [
     "plot_few_shot_curves",
     "plot_gain_groups",
     "plot_head_changes",
-    "plot_head_shares",
     "plot_hidden_unit",
     "plot_image_of_circle",
     "plot_kept_share",
@@ -94,6 +92,5 @@ __all__ = [
     "plot_turned_vectors",
     "plot_unit_gradients",
     "plot_value_histogram",
-    "plot_values_by_group",
     "plot_weights_by_scale",
 ]

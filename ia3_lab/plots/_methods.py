@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.transforms import ScaledTranslation
 
+from ia3_lab.plots._series import between, floats, optional
 from ia3_lab.style import METHOD_STYLES, figure_color
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from matplotlib.axes import Axes
@@ -31,6 +33,9 @@ _MARKERS = {
 
 def known_methods(series: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the mapping, or say which of its methods has no style."""
+    if not isinstance(series, Mapping):
+        came = reprlib.repr(series)
+        raise ValueError(f"expected {{method: values}}, got {came}; give some of {', '.join(METHOD_STYLES)}.")
     if unknown := [name for name in series if name not in METHOD_STYLES]:
         raise ValueError(f"unknown method {unknown[0]!r}; expected some of {', '.join(METHOD_STYLES)}.")
     if not series:
@@ -40,18 +45,38 @@ def known_methods(series: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def check_intervals(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return means, low ends and high ends in three rows, or say what came instead."""
-    data = np.asarray(values, dtype=float)
+    data = floats(values, name)
     if data.shape != (3, *shape):
         raise ValueError(f"{name} must have shape {(3, *shape)} (mean, low, high), got {data.shape}; stack them so.")
     mean, low, high = data
-    if not np.all((low <= mean + 1e-9) & (mean <= high + 1e-9)):  # also refuses NaN
+    if not (np.isfinite(data).all() and np.all((low <= mean + 1e-9) & (mean <= high + 1e-9))):
         raise ValueError(f"{name} must have low <= mean <= high in its rows mean, low, high, got {data.tolist()}.")
     return data
 
 
-def method_label(name: str, labels: Mapping[str, str] | None) -> str:
+def check_accuracies(
+    series: Mapping[str, ArrayLike], shape: tuple[int, ...], *, least: float = 0.0
+) -> dict[str, NDArray[np.float64]]:
+    """Return intervals by method, or say which mean is no share; intervals may reach beyond."""
+    data = {name: check_intervals(name, values, shape) for name, values in known_methods(series).items()}
+    for name, (mean, _, _) in data.items():
+        between(least, 1.0, mean, f"means of {name}", *shape)
+    return data
+
+
+def check_labels(labels: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return the names that methods were given, none if there are none."""
+    return {name: str(label or name) for name, label in optional(labels, "labels").items()}
+
+
+def check_chance(chance: float | None) -> float | None:
+    """Return the accuracy of guessing, if there is one."""
+    return None if chance is None else float(between(0.0, 1.0, chance, "chance"))
+
+
+def method_label(name: str, labels: Mapping[str, str]) -> str:
     """Return the name that a method was given, or its key."""
-    return (labels or {}).get(name, name)
+    return labels.get(name, name)
 
 
 def method_marker(name: str, size: float) -> dict[str, Any]:
@@ -72,7 +97,7 @@ def draw_intervals(
     x: ArrayLike,
     values: NDArray[np.float64],
     name: str,
-    labels: Mapping[str, str] | None,
+    labels: Mapping[str, str],
     *,
     line: str,
     transform: Transform,

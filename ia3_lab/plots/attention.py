@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyBboxPatch
 
-from ia3_lab.style import FIGURE_WIDTH, LINES, MARKERS, SEQUENTIAL, figure_color
+from ia3_lab.plots._cells import draw_cells, name_cells
+from ia3_lab.plots._series import axes_for, between, floats, numbers, words
+from ia3_lab.style import FIGURE_WIDTH, LINES, MARKERS, figure_color
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,24 +60,20 @@ def plot_attention_weights(
     >>> plot_attention_weights([[0.25, 0.75]], ["a"], ["b", "c"]).get_xlabel()
     'key (looked at)'
     """
-    table = np.asarray(weights, dtype=float)
+    queries, keys = words(queries, "queries"), words(keys, "keys")
+    table = floats(weights, "weights")
     if table.shape != (len(queries), len(keys)):
         raise ValueError(
             f"weights must have a row for each of {len(queries)} queries and a column for each of {len(keys)} keys, "
             f"its shape is {table.shape}; pass as many labels as there are rows and columns"
         )
-    ax = plt.subplots()[1] if ax is None else ax
-    ax.imshow(table, cmap=SEQUENTIAL, vmin=0.0, vmax=1.0, aspect="auto")
-    for (i, j), weight in np.ndenumerate(table):
-        color = "white" if weight > 0.6 else "black"
-        ax.text(j, i, f"{weight:.2f}", ha="center", va="center", color=color, fontsize=_MEDIUM)
-    ax.set(xticks=range(len(keys)), yticks=range(len(queries)))
-    ax.set_xticklabels(keys, fontsize=_MEDIUM, rotation=35, ha="right", rotation_mode="anchor")
-    ax.set_yticklabels(queries, fontsize=_MEDIUM)
+    table = between(0.0, 1.0, table, "weights", *table.shape)
+    ax = axes_for(ax)
+    draw_cells(ax, table, lambda weight: f"{weight:.2f}", fontsize=_MEDIUM)
+    name_cells(ax, queries, keys, rotation=35, fontsize=_MEDIUM)
     ax.set_xlabel("key (looked at)", fontsize=_LARGE)
     ax.set_ylabel("query (looking)", fontsize=_LARGE)
     ax.set_title(title, fontsize=_LARGE)
-    ax.grid(False)
     return ax
 
 
@@ -105,13 +102,15 @@ def plot_rescaled_vector(before: ArrayLike, after: ArrayLike, labels: Sequence[s
     >>> len(plot_rescaled_vector([1.0], [0.5], ["0.5"]).patches)
     2
     """
-    first, second = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    labels = words(labels, "labels")
+    first, second = floats(before, "before"), floats(after, "after")
     if first.ndim != 1 or first.shape != second.shape or len(labels) != len(first):
         raise ValueError(
             f"before, after and labels must have the same length d: before has shape {first.shape}, after "
-            f"{second.shape}, and there are {len(labels)} labels"
+            f"{second.shape}, and there are {len(labels)} labels; match them"
         )
-    ax = plt.subplots()[1] if ax is None else ax
+    first, second = numbers(first, "before", "d"), numbers(second, "after", "d")
+    ax = axes_for(ax)
     place = np.arange(len(first))
     ax.bar(place - 0.2, first, 0.36, facecolor="none", edgecolor=figure_color("base"), linewidth=1.6, label="$x_i$")
     ax.bar(place + 0.2, second, 0.36, color=figure_color("ia3"), label=r"$l_i\,x_i$")
@@ -155,13 +154,15 @@ def plot_weights_by_scale(
     >>> len(plot_weights_by_scale([0.0, 1.0], [[0.5, 0.5], [0.2, 0.8]], ["a", "b"]).get_lines())
     4
     """
-    c, table = np.asarray(scales, dtype=float), np.asarray(weights, dtype=float)
-    if c.ndim != 1 or table.shape != (len(c), len(keys)):
+    keys = words(keys, "keys")
+    c, table = numbers(scales, "scales", "m"), floats(weights, "weights")
+    if table.shape != (len(c), len(keys)):
         raise ValueError(
             f"weights must have a row for each scale and a column for each key, ({c.size}, {len(keys)}); "
-            f"its shape is {table.shape}"
+            f"its shape is {table.shape}; transpose or cut it"
         )
-    ax = plt.subplots()[1] if ax is None else ax
+    table = between(0.0, 1.0, table, "weights", *table.shape)
+    ax = axes_for(ax)
     for i, key in enumerate(keys):
         look = {"linestyle": LINES[i % len(LINES)], "marker": MARKERS[i % len(MARKERS)]}
         ax.plot(c, table[:, i], label=key, markevery=max(1, len(c) // 8), **look)
@@ -169,7 +170,9 @@ def plot_weights_by_scale(
         ax.axvline(x, color=figure_color("text"), linewidth=1.0, alpha=0.7)
         side = "right" if x == 0.0 else "left"
         ax.annotate(text, (x, 1.02), ha=side, va="bottom", fontsize=_MEDIUM, xycoords=("data", "axes fraction"))
-    ax.set(ylim=(0, 1), xlim=(c[0], c[-1]))
+    ax.set_ylim(0, 1)
+    if c[0] != c[-1]:
+        ax.set_xlim(c[0], c[-1])
     ax.tick_params(labelsize=_LARGE)
     ax.set_xlabel("c, the value of every entry of $l_k$", fontsize=_LARGE)
     ax.set_ylabel("attention weight", fontsize=_LARGE)
@@ -201,7 +204,7 @@ def plot_rescaling_places(*, cross_attention: bool = False, ax: Axes | None = No
     """
     contexts = ["x", "c"] if cross_attention else ["x"]
     height = _ATTENTION_HEIGHT * len(contexts) + 3.1
-    ax = plt.subplots(figsize=(FIGURE_WIDTH, 0.68 * height))[1] if ax is None else ax
+    ax = axes_for(ax, FIGURE_WIDTH, 0.68 * height)
     ax.set(xlim=(0, 10), ylim=(0, height), title=title)
     ax.set_axis_off()
     _text(ax, 5.0, 0.2, "$x$")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from ia3_lab.plots._methods import (
     accuracy_range,
-    check_intervals,
+    check_accuracies,
+    check_chance,
+    check_labels,
     draw_chance,
     draw_intervals,
     known_methods,
@@ -19,6 +20,7 @@ from ia3_lab.plots._methods import (
     method_marker,
     moved_by,
 )
+from ia3_lab.plots._series import axes_for, named, number, optional, positive
 from ia3_lab.style import FIGURE_WIDTH, METHOD_STYLES, figure_color, format_count
 
 if TYPE_CHECKING:
@@ -70,9 +72,9 @@ def plot_few_shot_curves(
     >>> ax.get_xlabel()
     'k, training examples (logarithmic axis)'
     """
-    x = np.asarray(ks, dtype=float)
-    data = {name: check_intervals(name, values, x.shape) for name, values in known_methods(curves).items()}
-    ax = plt.subplots(figsize=(FIGURE_WIDTH, 0.62 * FIGURE_WIDTH))[1] if ax is None else ax
+    x = positive(ks, "ks", "n")
+    data, labels, chance = check_accuracies(curves, x.shape), check_labels(labels), check_chance(chance)
+    ax = axes_for(ax, FIGURE_WIDTH, 0.62 * FIGURE_WIDTH)
     for i, (name, values) in enumerate(data.items()):
         side = _POINTS_APART * (i - (len(data) - 1) / 2)
         draw_intervals(ax, x, values, name, labels, line=METHOD_STYLES[name].line, transform=moved_by(ax, side))
@@ -123,8 +125,8 @@ def plot_paired_differences(
     >>> plot_paired_differences({"full": [0.02, -0.01, 0.05]}, reference="IA3").get_xlabel()
     'test accuracy: IA3 minus the other method, same draws'
     """
-    data = {name: check_intervals(name, values, ()) for name, values in known_methods(differences).items()}
-    ax = plt.subplots(figsize=(FIGURE_WIDTH, 0.9 + 0.38 * len(data)))[1] if ax is None else ax
+    data, labels = check_accuracies(differences, (), least=-1.0), check_labels(labels)
+    ax = axes_for(ax, FIGURE_WIDTH, 0.9 + 0.38 * len(data))
     ax.axvline(0, color=figure_color("text"), linewidth=1.2)
     for row, (name, (mean, low, high)) in enumerate(data.items()):
         color, excludes = figure_color(METHOD_STYLES[name].role), low > 0 or high < 0
@@ -178,20 +180,21 @@ def plot_accuracy_against_parameters(
     >>> ax.get_xticklabels()[0].get_text()
     '0'
     """
-    data = {name: check_intervals(name, values, ()) for name, values in known_methods(accuracy).items()}
-    if set(parameters) != set(data) or any(count < 0 for count in parameters.values()):
+    data, labels, chance = check_accuracies(accuracy, ()), check_labels(labels), check_chance(chance)
+    counts = {name: number(count, f"parameters[{name!r}]") for name, count in named(parameters, "parameters").items()}
+    if set(counts) != set(data) or any(count < 0 for count in counts.values()):
         raise ValueError(f"parameters must be at least 0 for each of {', '.join(data)}, got {dict(parameters)}.")
-    some = [count for count in parameters.values() if count] or [1]
+    some = [count for count in counts.values() if count] or [1]
     first, last = np.floor(np.log10(min(some))), np.ceil(np.log10(max(some)))
     nothing = 10.0 ** (first - 1)  # where 0 stands
-    x = {name: float(count) or nothing for name, count in parameters.items()}
-    ax = plt.subplots(figsize=(FIGURE_WIDTH, 0.58 * FIGURE_WIDTH))[1] if ax is None else ax
+    x = {name: count or nothing for name, count in counts.items()}
+    ax = axes_for(ax, FIGURE_WIDTH, 0.58 * FIGURE_WIDTH)
     for name, values in data.items():
         near = [other for other in data if x[other] == x[name]]
         side = 2 * _POINTS_APART * (near.index(name) - (len(near) - 1) / 2)
         draw_intervals(ax, [x[name]], values[:, None], name, labels, line="none", transform=moved_by(ax, side))
     draw_chance(ax, chance)
-    zero, powers = 0 in parameters.values(), 10.0 ** np.arange(first, max(last, first + 1) + 1)
+    zero, powers = 0 in counts.values(), 10.0 ** np.arange(first, max(last, first + 1) + 1)
     ax.set(xscale="log", xlabel="trained parameters besides the head (logarithmic axis)")
     ax.set_xlim(nothing / 3 if zero else powers[0] / 1.5, powers[-1] * 1.5)
     ax.set_xticks([*([nothing] if zero else []), *powers], ["0"] * zero + [_power(power) for power in powers])
@@ -246,26 +249,33 @@ def plot_learning_rate_sensitivity(
     >>> ax.get_xscale()
     'log'
     """
-    if not set(rates) == set(known_methods(accuracy)) == set(chosen):
-        came = f"{[*rates]}, {[*accuracy]} and {[*chosen]}"
+    if not set(named(rates, "rates")) == set(known_methods(accuracy)) == set(optional(chosen, "chosen")):
+        came = f"{[*rates]}, {[*accuracy]} and {[*(chosen or {})]}"
         raise ValueError(f"rates, accuracy and chosen must name the same methods, got {came}; match them.")
-    ax = plt.subplots(figsize=(FIGURE_WIDTH, 0.58 * FIGURE_WIDTH))[1] if ax is None else ax
-    every = np.concatenate([np.asarray(grid, dtype=float).ravel() for grid in rates.values()])
+    labels, grids = check_labels(labels), {name: positive(rates[name], f"rates[{name!r}]", "n") for name in accuracy}
+    data = {name: check_accuracies({name: accuracy[name]}, grid.shape)[name] for name, grid in grids.items()}
+    rings = {
+        name: np.isclose(grid, number(chosen[name], f"chosen[{name!r}]"), rtol=1e-6, atol=0)
+        for name, grid in grids.items()
+    }
+    for name, found in rings.items():
+        if not found.any():
+            came = f"its grid {grids[name].tolist()}, got {chosen[name]}; choose one of them."
+            raise ValueError(f"the chosen rate of {name!r} must be in {came}")
+    ax = axes_for(ax, FIGURE_WIDTH, 0.58 * FIGURE_WIDTH)
+    every = np.concatenate(list(grids.values()))
     shared = len(np.unique(every)) < len(every)  # marks at one rate stand side by side
     ring = {"marker": "o", "markersize": 17, "markerfacecolor": "none", "linestyle": "none"}
-    for i, (name, values) in enumerate(accuracy.items()):
-        grid = np.asarray(rates[name], dtype=float)
-        data, found = check_intervals(name, values, grid.shape), np.isclose(grid, chosen[name], rtol=1e-6, atol=0)
-        if not found.any():
-            raise ValueError(f"the chosen rate of {name!r} must be in its grid {grid.tolist()}, got {chosen[name]}.")
+    for i, (name, values) in enumerate(data.items()):
+        grid, found = grids[name], rings[name]
         moved = moved_by(ax, shared * _POINTS_APART * (i - (len(accuracy) - 1) / 2))
-        draw_intervals(ax, grid, data, name, labels, line=METHOD_STYLES[name].line, transform=moved)
+        draw_intervals(ax, grid, values, name, labels, line=METHOD_STYLES[name].line, transform=moved)
         color = figure_color(METHOD_STYLES[name].role)
-        ax.plot(grid[found], data[0][found], color=color, markeredgewidth=1.8, transform=moved, **ring)
+        ax.plot(grid[found], values[0][found], color=color, markeredgewidth=1.8, transform=moved, **ring)
     ax.plot([], [], color=figure_color("text"), label="chosen", **(ring | {"markersize": 12}))
     ax.set(xscale="log", xlabel="learning rate (logarithmic axis)", ylabel=f"validation accuracy, mean and\n{spread}")
     ax.set(xlim=(every.min() / 1.6, every.max() * 1.6))
-    ax.set_ylim(*accuracy_range({name: np.asarray(values, dtype=float) for name, values in accuracy.items()}, None))
+    ax.set_ylim(*accuracy_range(data, None))
     ax.xaxis.set_minor_formatter(NullFormatter())
     legend_below(ax)
     return ax

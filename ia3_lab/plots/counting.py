@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ia3_lab.style import FIGURE_WIDTH, LINES, MARKERS, figure_color, format_bytes, format_count
+from ia3_lab.plots._series import axes_for, look, named, positive, whole, words
+from ia3_lab.plots._series import counts as whole_numbers
+from ia3_lab.style import FIGURE_WIDTH, MARKERS, figure_color, format_bytes, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,14 +53,13 @@ def plot_model_sizes(
     >>> plot_model_sizes(["gpt2"], {"ia3": [55296]}).get_xscale()
     'log'
     """
-    if not counts:
-        raise ValueError(f"expected at least one series, got none; give some of {', '.join(_NAMES)}.")
-    if unknown := set(counts) - set(_NAMES):
-        raise ValueError(f"unknown series {sorted(unknown)[0]!r}; expected some of {', '.join(_NAMES)}.")
-    data = {series: _positive(values, series, len(models)) for series, values in counts.items()}
+    models = words(models, "models")
+    if unknown := [series for series in named(counts, "counts") if series not in _NAMES]:
+        raise ValueError(f"unknown series {unknown[0]!r}; expected some of {', '.join(_NAMES)}.")
+    data = {series: _counted(values, series, len(models)) for series, values in counts.items()}
+    rank = None if rank is None else whole(rank, "rank", 1)
     height = 0.8 / len(data)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(_WIDTH, 0.9 + 0.27 * len(models) * len(data)))
+    ax = axes_for(ax, _WIDTH, 0.9 + 0.27 * len(models) * len(data))
     middle = np.arange(len(models))
     for i, (series, values) in enumerate(data.items()):
         name = f"{_NAMES[series]}, r = {rank}" if series == "lora" and rank is not None else _NAMES[series]
@@ -106,21 +106,17 @@ def plot_rank_growth(ranks: ArrayLike, lora: Mapping[str, ArrayLike], ia3: float
     >>> plot_rank_growth([1, 2], {"W_q, W_v": [5, 10]}, 7).get_xlabel()
     'rank of LoRA (logarithmic axis)'
     """
-    if not lora:
-        raise ValueError("expected at least one series of LoRA, got none; give {name: numbers}.")
-    x, (level,) = _positive(ranks, "ranks"), _positive([ia3], "ia3", 1)
-    ax = plt.subplots(figsize=(_WIDTH, 0.78 * _WIDTH))[1] if ax is None else ax
-    for i, (name, values) in enumerate(lora.items()):
-        style = {"color": figure_color(("lora", "v", "ff")[i % 3]), "marker": MARKERS[i % len(MARKERS)]}
-        ax.plot(
-            x, _positive(values, name, x.size), LINES[i % len(LINES)], markersize=6, label=f"LoRA on {name}", **style
-        )
+    x, level = positive(ranks, "ranks", "n"), float(_counted(ia3, "ia3"))
+    lines = {name: positive(values, f"lora[{name!r}]", x.size) for name, values in named(lora, "lora").items()}
+    ax = axes_for(ax, _WIDTH, 0.78 * _WIDTH)
+    for i, (name, y) in enumerate(lines.items()):
+        ax.plot(x, y, markersize=6, label=f"LoRA on {name}", **look(i, roles=("lora", "v", "ff")))
     ax.axhline(level, color=figure_color("ia3"), linewidth=3, label=f"IA3: {format_count(int(level))}")
     ax.set(xscale="log", yscale="log", xlabel="rank of LoRA (logarithmic axis)", ylabel="parameters (logarithmic axis)")
     ax.set_xticks(x, [f"{rank:g}" for rank in x])
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-    ax.set_ylim(top=8 * max(np.max(values) for values in lora.values()))
+    ax.set_ylim(top=8 * max(y.max() for y in lines.values()))
     ax.legend(loc="upper left")
     return ax
 
@@ -153,12 +149,11 @@ def plot_storage(names: Sequence[str], sizes: ArrayLike, *, roles: Sequence[str]
     >>> plot_storage(["IA3"], [2_457_600], roles=["ia3"]).texts[0].get_text()
     '2.46 MB'
     """
-    values = _positive(sizes, "sizes", len(names))
-    if len(roles) != len(names):
-        raise ValueError(f"expected one role for each of {len(names)} names, got {len(roles)}; give one for each.")
-    if unknown := set(roles) - set(_NAMES):
-        raise ValueError(f"unknown role {sorted(unknown)[0]!r}; expected one of {', '.join(_NAMES)}.")
-    ax = plt.subplots(figsize=(_WIDTH, 0.9 + 0.42 * len(names)))[1] if ax is None else ax
+    names = words(names, "names")
+    values, roles = positive(sizes, "sizes", len(names)), words(roles, "roles", len(names))
+    if unknown := [role for role in roles if role not in _NAMES]:
+        raise ValueError(f"unknown role {unknown[0]!r}; expected one of {', '.join(_NAMES)}.")
+    ax = axes_for(ax, _WIDTH, 0.9 + 0.42 * len(names))
     start = 10 ** np.floor(np.log10(values.min()) - 0.3)
     for i, (value, role) in enumerate(zip(values, roles, strict=True)):
         marker = MARKERS[list(_NAMES).index(role)]
@@ -173,14 +168,9 @@ def plot_storage(names: Sequence[str], sizes: ArrayLike, *, roles: Sequence[str]
     return ax
 
 
-def _positive(values: ArrayLike, name: str, size: int | None = None) -> NDArray[np.float64]:
-    """Return one-dimensional data fit for a logarithmic axis, or say what came instead."""
-    array = np.asarray(values, dtype=float)
-    if array.ndim != 1 or not array.size or size not in (None, array.size):
-        raise ValueError(f"{name} must have shape ({size or 'n'},), got {array.shape}; give one number for each.")
-    if not (np.isfinite(array).all() and (array > 0).all()):
-        raise ValueError(f"{name} must be positive and finite on a logarithmic axis, got {array.tolist()}.")
-    return array
+def _counted(value: ArrayLike, name: str, *shape: int) -> NDArray[np.float64]:
+    """Return numbers of parameters for a logarithmic axis."""
+    return whole_numbers(positive(value, name, *shape), name, *shape)
 
 
 def _short(value: float, units: tuple[str, str, str, str] = ("T", "B", "M", "k")) -> str:

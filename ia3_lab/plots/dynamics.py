@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import NullLocator
 
-from ia3_lab.style import LINES, MARKERS, figure_color
+from ia3_lab.plots._series import SERIES, axes_for, between, ends, look, named, number, numbers, optional, positive
+from ia3_lab.style import LINES, figure_color
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
-
-_SERIES = ("ia3", "lora", "k", "v", "ff", "base")
-
-
-def _axes(ax: Axes | None) -> Axes:
-    return plt.subplots()[1] if ax is None else ax
-
-
-def _look(i: int, role: str = "") -> dict[str, object]:
-    """Return color, line and marker of series i, so that none is told apart by color alone."""
-    color = figure_color(role or _SERIES[i % len(_SERIES)])
-    return {"color": color, "linestyle": LINES[i % len(LINES)], "marker": MARKERS[i % len(MARKERS)]}
-
-
-def _numbers(value: ArrayLike, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
-    """Return finite data of a shape, where None stands for any length of at least 1, or say what came instead."""
-    array = np.asarray(value, dtype=float)
-    fits = array.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))
-    if not fits or not array.size:
-        wanted = ", ".join("n" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "")
-        raise ValueError(f"{name} must have shape ({wanted}), got {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite entries")
-    return array
-
-
-def _positive(array: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-    if (array <= 0).any():
-        raise ValueError(f"{name} must be positive on a logarithmic axis, the smallest is {array.min():g}; clip it")
-    return array
-
-
-def _series(mapping: Mapping[str, ArrayLike], name: str) -> Mapping[str, ArrayLike]:
-    if not mapping:
-        raise ValueError(f"expected at least one entry in {name}, got none; give a mapping of label to values")
-    return mapping
 
 
 def plot_missed_by_width(
@@ -93,17 +58,18 @@ def plot_missed_by_width(
     >>> plot_missed_by_width([16, 32], {"IA3": [0.9, 1.0]}, spread={"IA3": [0.1, 0.1]}).get_xscale()
     'log'
     """
-    x = _positive(_numbers(widths, "widths", (None,)), "widths")
-    if set(spread) != set(_series(missed, "missed")) or set(formulas or {}) - set(missed):
-        raise ValueError(f"spread and formulas must name the methods of missed, {sorted(missed)}, got {sorted(spread)}")
-    ax = _axes(ax)
-    for i, (name, means) in enumerate(missed.items()):
-        y, bars = (_numbers(each, f"{name!r}", x.shape) for each in (means, spread[name]))
-        look = _look(i, "lora" if i else "ia3")
-        fill = look["color"] if i < 2 else "none"
-        ax.errorbar(x, y, yerr=bars, capsize=3, markersize=6, markerfacecolor=fill, label=name, **look)
-    for name, values in (formulas or {}).items():
-        ax.plot(x, _numbers(values, f"formulas[{name!r}]", x.shape), ":", color=figure_color("text"), zorder=5)
+    x = positive(widths, "widths", "n")
+    bars = _with_spread(missed, "missed", spread, partial(between, 0.0, 1.0), x.size)
+    if extra := [name for name in optional(formulas, "formulas") if name not in bars]:
+        raise ValueError(f"formulas must name the methods of missed, {[*missed]}, got {extra[0]!r}; leave it out")
+    curves = [numbers(y, f"formulas[{name!r}]", x.size) for name, y in (formulas or {}).items()]
+    ax = axes_for(ax)
+    for i, (name, (y, deviations)) in enumerate(bars.items()):
+        style = look(i, "lora" if i else "ia3")
+        fill = style["color"] if i < 2 else "none"
+        ax.errorbar(x, y, yerr=deviations, capsize=3, markersize=6, markerfacecolor=fill, label=name, **style)
+    for y in curves:
+        ax.plot(x, y, ":", color=figure_color("text"), zorder=5)
     ax.set(xlabel="width d", ylabel="missed part of the change", ylim=(-0.04, 1.06), title=title)
     ax.set_xscale("log", base=2)
     ax.set_xticks(x, [f"{value:g}" for value in x])
@@ -141,16 +107,20 @@ def plot_gain_groups(
     >>> plot_gain_groups({"noise": [[1.0, 1.0], [0.4, 0.6]]}).get_lines()[-1].get_ydata().tolist()
     [1.0, 0.5]
     """
-    ax = _axes(ax)
+    entries = {
+        name: numbers(values, f"groups[{name!r}]", "num_steps", "num_entries")
+        for name, values in named(groups, "groups").items()
+    }
+    place = None if switch is None else number(switch, "switch")
+    ax = axes_for(ax)
     for level in (0.0, 1.0):
         ax.axhline(level, color=figure_color("text"), linewidth=1.0, alpha=0.6, zorder=1)
-    if switch is not None:
-        ax.axvline(switch, color=figure_color("text"), linewidth=1.0, linestyle=":")
-    for i, (name, entries) in enumerate(_series(groups, "groups").items()):
-        values = _numbers(entries, f"groups[{name!r}]", (None, None))
-        steps, look = np.arange(len(values)), _look(i, _SERIES[2 + i % 4])
-        ax.fill_between(steps, values.min(axis=1), values.max(axis=1), color=look["color"], alpha=0.2, linewidth=0)
-        ax.plot(steps, values.mean(axis=1), markevery=max(1, len(values) // 8), markersize=6, label=name, **look)
+    if place is not None:
+        ax.axvline(place, color=figure_color("text"), linewidth=1.0, linestyle=":")
+    for i, (name, values) in enumerate(entries.items()):
+        steps, style = np.arange(len(values)), look(i, roles=SERIES[2:])
+        ax.fill_between(steps, values.min(axis=1), values.max(axis=1), color=style["color"], alpha=0.2, linewidth=0)
+        ax.plot(steps, values.mean(axis=1), markevery=max(1, len(values) // 8), markersize=6, label=name, **style)
     ax.set(xlabel="step", ylabel="entry of l", title=title)
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
@@ -186,13 +156,15 @@ def plot_moves_by_gradient(
     >>> plot_moves_by_gradient([0.1, 1.0], {"Adam": [0.3, 0.3]}, bound=0.4).get_yscale()
     'log'
     """
-    ax, x = _axes(ax), _positive(_numbers(gradients, "gradients", (None,)), "gradients")
-    for i, (name, values) in enumerate(_series(moves, "moves").items()):
-        y = _positive(_numbers(values, f"moves[{name!r}]", x.shape), f"moves[{name!r}]")
-        ax.plot(x, y, **{**_look(i), "linestyle": "none"}, markersize=6, alpha=0.85, label=name)
-    if bound is not None:
-        ax.axhline(bound, color=figure_color("text"), linewidth=1.2, linestyle=LINES[1])
-        ax.annotate("sum of the learning rates", (x.min(), bound), (0, 4), textcoords="offset points")
+    x = positive(gradients, "gradients", "d")
+    runs = {name: positive(y, f"moves[{name!r}]", x.size) for name, y in named(moves, "moves").items()}
+    level = None if bound is None else float(positive(bound, "bound"))
+    ax = axes_for(ax)
+    for i, (name, y) in enumerate(runs.items()):
+        ax.plot(x, y, **look(i) | {"linestyle": "none"}, markersize=6, alpha=0.85, label=name)
+    if level is not None:
+        ax.axhline(level, color=figure_color("text"), linewidth=1.2, linestyle=LINES[1])
+        ax.annotate("sum of the learning rates", (x.min(), level), (0, 4), textcoords="offset points")
     ax.set(xlabel="size of the first gradient of the entry", ylabel="|l - 1| after the run", xscale="log", yscale="log")
     ax.legend(loc="lower right")
     return ax
@@ -232,10 +204,11 @@ def plot_losses_by_step(
     >>> plot_losses_by_step({"SGD": [1.0, 0.1]}).get_yscale()
     'log'
     """
-    ax = _axes(ax)
-    for i, (name, values) in enumerate(_series(losses, "losses").items()):
-        y = _positive(_numbers(values, f"losses[{name!r}]", (None,)), f"losses[{name!r}]")
-        ax.plot(np.arange(y.size), y, markevery=max(1, y.size // 8), markersize=6, label=name, **_look(i))
+    runs = {name: positive(y, f"losses[{name!r}]", "num_steps") for name, y in named(losses, "losses").items()}
+    limits = ends(limits, "limits", log=True)
+    ax = axes_for(ax)
+    for i, (name, y) in enumerate(runs.items()):
+        ax.plot(np.arange(y.size), y, markevery=max(1, y.size // 8), markersize=6, label=name, **look(i))
     ax.set(xlabel="step", ylabel="loss on the task", yscale="log", title=title)
     if limits:
         ax.set_ylim(*limits)
@@ -281,15 +254,27 @@ def plot_error_by_decay(
     >>> [label.get_text() for label in axes.get_xticklabels()]
     ['0', '0.1']
     """
-    x = _numbers(decays, "decays", (None,))
-    if set(spread) != set(_series(errors, "errors")):
-        raise ValueError(f"spread must name the entries of errors, {sorted(errors)}, got {sorted(spread)}")
-    ax = _axes(ax)
+    x = numbers(decays, "decays", "n")
+    bars = _with_spread(errors, "errors", spread, positive, x.size)
+    ax = axes_for(ax)
     ax.axhline(1.0, color=figure_color("text"), linewidth=1.0, alpha=0.7, zorder=1)
-    for i, (name, means) in enumerate(errors.items()):
-        y, bars = (_numbers(each, f"{name!r}", x.shape) for each in (means, spread[name]))
+    for i, (name, (y, deviations)) in enumerate(bars.items()):
         place = np.arange(x.size) + 0.08 * (2 * i - len(errors) + 1)  # side by side, so that bars do not hide bars
-        ax.errorbar(place, y, yerr=bars, capsize=3, markersize=6, label=name, **_look(i, _SERIES[2 + i % 4]))
+        ax.errorbar(place, y, yerr=deviations, capsize=3, markersize=6, label=name, **look(i, roles=SERIES[2:]))
     ax.set(xlabel="weight decay", ylabel="error (1: not trained)", yscale="log", title=title)
     ax.set_xticks(range(x.size), [f"{value:g}" for value in x])
     return ax
+
+
+def _with_spread(
+    means: Mapping[str, ArrayLike],
+    name: str,
+    spread: Mapping[str, ArrayLike],
+    check: Callable[..., NDArray[np.float64]],
+    size: int,
+) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return checked means with their standard deviations, by label."""
+    if set(named(means, name)) != set(named(spread, "spread")):
+        raise ValueError(f"spread must name what {name} names, {[*means]}, got {[*spread]}; match them")
+    values = {label: check(y, f"{name}[{label!r}]", size) for label, y in means.items()}
+    return {label: (y, between(0.0, np.inf, spread[label], f"spread[{label!r}]", size)) for label, y in values.items()}

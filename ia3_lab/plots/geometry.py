@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MultipleLocator, ScalarFormatter
 
+from ia3_lab.plots._series import axes_for, between, floats, named, number, numbers, whole, words
 from ia3_lab.style import LINES, MARKERS, figure_color
 
 if TYPE_CHECKING:
@@ -17,22 +17,21 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-def _rows(value: ArrayLike, name: str, num_rows: int | None = None) -> NDArray[np.float64]:
-    """Return points of the plane as rows, or say what came instead."""
-    points = np.asarray(value, dtype=float)
-    if points.ndim != 2 or points.shape[1] != 2 or num_rows not in (None, len(points)):
-        raise ValueError(f"{name} must have shape ({num_rows or 'num_points'}, 2), got {points.shape}")
-    return points
-
-
 def _plane(ax: Axes | None, reach: float, title: str) -> Axes:
     """Return square axes from -reach to reach with the coordinate axes drawn in."""
-    ax = plt.subplots(figsize=(4.2, 4.2))[1] if ax is None else ax
+    ax = axes_for(ax, 4.2, 4.2)
     for line in (ax.axhline, ax.axvline):
         line(0.0, color=figure_color("text"), linewidth=1.0, alpha=0.7, zorder=1)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="coordinate 1", ylabel="coordinate 2", title=title)
     ax.set_aspect("equal")
     return ax
+
+
+def _reach(value: float) -> float:
+    reach = number(value, "reach")
+    if reach <= 0:
+        raise ValueError(f"reach must be above 0, got {reach:g}; give the largest coordinate to show")
+    return reach
 
 
 def _arrow(ax: Axes, end: NDArray[np.float64], color: str, line: str) -> None:
@@ -85,19 +84,20 @@ def plot_image_of_circle(
     >>> plot_image_of_circle([[1, 0], [0, 1]], [[1.8, 0], [0, 0.5]]).get_xlabel()
     'coordinate 1'
     """
-    circle = _rows(circle, "circle")
-    image = _rows(image, "image", len(circle))
-    ax = _plane(ax, reach, title)
-    color, gray = figure_color(role), figure_color("base")
-    if cloud is not None:
+    circle = numbers(circle, "circle", "num_points", 2)
+    image = numbers(image, "image", len(circle), 2)
+    cloud = () if cloud is None else numbers(cloud, "cloud", 2, "num_points", 2)
+    basis = () if basis is None else numbers(basis, "basis", 2, 2)
+    color, gray = figure_color(str(role)), figure_color("base")
+    ax = _plane(ax, _reach(reach), title)
+    if len(cloud):
         for points, shade, size in zip(cloud, (gray, color), (4, 9), strict=True):
-            ax.scatter(*_rows(points, "cloud").T, s=size, color=shade, alpha=0.55, linewidths=0)
+            ax.scatter(*points.T, s=size, color=shade, alpha=0.55, linewidths=0)
     ax.plot(*circle.T, LINES[1], color=gray, linewidth=1.4, label="circle")
     ax.plot(*image.T, LINES[0], color=color, label="image")
-    if basis is not None:
-        for start, end, marker in zip(np.eye(2), _rows(basis, "basis", 2), MARKERS, strict=False):
-            ax.plot(*start, marker, color=gray, markerfacecolor="none", markersize=7, zorder=5)
-            ax.plot(*end, marker, color=color, markersize=7, zorder=6)
+    for start, end, marker in zip(np.eye(2), basis, MARKERS, strict=False):
+        ax.plot(*start, marker, color=gray, markerfacecolor="none", markersize=7, zorder=5)
+        ax.plot(*end, marker, color=color, markersize=7, zorder=6)
     return ax
 
 
@@ -143,14 +143,14 @@ def plot_turned_vectors(
     >>> [text.get_text() for text in axes.texts if text.get_text()]
     ['29.5 degrees']
     """
-    before = _rows(before, "before")
-    after = _rows(after, "after", len(before))
-    if len(labels) not in (0, len(before)):
-        raise ValueError(f"expected one label for each of {len(before)} vectors, got {len(labels)}")
-    ax = _plane(ax, reach, title)
+    before = numbers(before, "before", "num_vectors", 2)
+    after = numbers(after, "after", len(before), 2)
+    labels = words(labels, "labels", len(before)) if not hasattr(labels, "__len__") or len(labels) else ()
+    color = figure_color(str(role))
+    ax = _plane(ax, _reach(reach), title)
     for start, end in zip(before, after, strict=True):
         _arrow(ax, start, figure_color("base"), LINES[1])
-        _arrow(ax, end, figure_color(role), LINES[0])
+        _arrow(ax, end, color, LINES[0])
     for (x, y), label in zip(after, labels, strict=False):
         side = "bottom" if y >= 0 else "top"
         ax.annotate(label, (x, y), (0, 6 if y >= 0 else -6), textcoords="offset points", ha="center", va=side)
@@ -187,15 +187,18 @@ def plot_turn_by_direction(
     >>> len(plot_turn_by_direction([0, 45], {"a map": [0, 29.5]}).get_lines())
     1
     """
-    directions = np.asarray(directions, dtype=float)
-    ax = plt.subplots()[1] if ax is None else ax
-    for i, (name, values) in enumerate(turns.items()):
-        values = np.asarray(values, dtype=float)
-        if directions.ndim != 1 or values.shape != directions.shape:
-            raise ValueError(f"{name!r} must have shape {directions.shape}, one turn per direction, got {values.shape}")
+    directions = between(-360.0, 360.0, directions, "directions", "num_directions")
+    lines = {
+        name: between(0.0, 180.0, values, f"turns[{name!r}]", directions.size)
+        for name, values in named(turns, "turns").items()
+    }
+    ax = axes_for(ax)
+    for i, (name, values) in enumerate(lines.items()):
         ax.plot(directions, values, LINES[i % len(LINES)], label=name)
     ax.set(xlabel="direction of x (degrees)", ylabel="turn (degrees)", title=title)
-    ax.set(xlim=(directions[0], directions[-1]), ylim=(0, None))
+    ax.set_ylim(0, None)
+    if directions[0] != directions[-1]:
+        ax.set_xlim(directions[0], directions[-1])
     ax.xaxis.set_major_locator(MultipleLocator(45))
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return ax
@@ -246,15 +249,21 @@ def plot_equal_scores(
     >>> axes.texts[-1].get_text()
     'A'
     """
-    keys, grid = _rows(keys, "keys", len(labels)), np.asarray(coordinates, dtype=float)
+    labels, grid = words(labels, "labels"), numbers(coordinates, "coordinates", "m")
+    if grid.size < 2 or (np.diff(grid) <= 0).any():
+        raise ValueError(f"coordinates must be two or more growing numbers, got {grid.tolist()}; sort them")
+    keys, query = numbers(keys, "keys", len(labels), 2), numbers(query, "query", 2)
+    scores = numbers(scores, "scores", grid.size, grid.size)
+    curve = None if nearby is None else numbers(nearby, "nearby", "num_points", 2)
     ax = _plane(ax, 1.0, title)
     ax.set(xlim=(grid[0], grid[-1]), ylim=(grid[0], grid[-1]))
-    drawn = ax.contour(grid, grid, np.asarray(scores, dtype=float), levels=7, colors=figure_color("k"), linewidths=1.0)
-    ax.clabel(drawn, fontsize=8, fmt="%.1f")
-    _arrow(ax, np.asarray(query, dtype=float), figure_color("text"), LINES[0])
+    if scores.min() < scores.max():  # else no line separates one score from another
+        drawn = ax.contour(grid, grid, scores, levels=7, colors=figure_color("k"), linewidths=1.0)
+        ax.clabel(drawn, fontsize=8, fmt="%.1f")
+    _arrow(ax, query, figure_color("text"), LINES[0])
     ax.annotate("q", query, (4, 4), textcoords="offset points", weight="bold")
-    if nearby is not None:
-        ax.plot(*_rows(nearby, "nearby").T, LINES[1], color=figure_color("bad"), linewidth=1.6)
+    if curve is not None:
+        ax.plot(*curve.T, LINES[1], color=figure_color("bad"), linewidth=1.6)
     for i, (key, label) in enumerate(zip(keys, labels, strict=True)):
         ax.plot(*key, MARKERS[i % len(MARKERS)], color=figure_color("k"), markersize=8, zorder=5)
         ax.annotate(label, key, (7, -4), textcoords="offset points", weight="bold")
@@ -287,11 +296,13 @@ def plot_energy_by_rank(shares: Mapping[str, ArrayLike], *, marked: int = 8, ax:
     >>> plot_energy_by_rank({"rank 1": [1.0, 1.0], "full": [0.6, 1.0]}).get_ylabel()
     'share of energy (0 to 1)'
     """
-    ax = plt.subplots()[1] if ax is None else ax
-    for i, (name, values) in enumerate(shares.items()):
-        values = np.asarray(values, dtype=float)
-        if values.ndim != 1:
-            raise ValueError(f"{name!r} must be one share for each rank, got shape {values.shape}")
+    lines = {
+        name: between(0.0, 1.0, values, f"shares[{name!r}]", "max_rank")
+        for name, values in named(shares, "shares").items()
+    }
+    marked = whole(marked, "marked", 1)
+    ax = axes_for(ax)
+    for i, (name, values) in enumerate(lines.items()):
         ranks = np.arange(1, len(values) + 1)
         color = figure_color("lora" if i else "ia3")
         ax.plot(ranks, values, LINES[i % len(LINES)], color=color, label=name)
@@ -335,13 +346,16 @@ def plot_reach(
     >>> [label.get_text() for label in axes.get_yticklabels()]
     ['rescaling']
     """
-    missed, spread = np.asarray(missed, dtype=float), np.asarray(spread, dtype=float)
+    targets, methods = words(targets, "targets"), words(methods, "methods")
+    missed, spread = floats(missed, "missed"), floats(spread, "spread")
     if not missed.shape == spread.shape == (len(targets), len(methods)):
         raise ValueError(
             f"expected missed and spread of shape ({len(targets)}, {len(methods)}), targets by methods, got "
-            f"{missed.shape} and {spread.shape}"
+            f"{missed.shape} and {spread.shape}; transpose or cut them"
         )
-    ax = plt.subplots()[1] if ax is None else ax
+    missed = between(0.0, 1.0, missed, "missed", *missed.shape)
+    spread = between(0.0, np.inf, spread, "spread", *spread.shape)
+    ax = axes_for(ax)
     for j, name in enumerate(methods):
         height = np.arange(len(targets)) + 0.22 * (j - (len(methods) - 1) / 2)
         color = figure_color("lora" if j else "ia3")

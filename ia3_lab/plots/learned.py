@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import Rectangle
 
-from ia3_lab.style import DIVERGING, FIGURE_WIDTH, LINES, MARKERS, SEQUENTIAL, figure_color
+from ia3_lab.plots._cells import draw_cells, name_cells, short
+from ia3_lab.plots._series import (
+    axes_for,
+    between,
+    ends,
+    floats,
+    look,
+    named,
+    numbers,
+    optional,
+    positive,
+    whole,
+    words,
+)
+from ia3_lab.style import DIVERGING, FIGURE_WIDTH, LINES, figure_color
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
-_ROLES = {"k": "k", "v": "v", "ff": "ff"}
 _NAMES = {"k": "$l_k$", "v": "$l_v$", "ff": "$l_{ff}$"}
-_SERIES = ("ia3", "lora", "base", "v", "k", "ff")
+_ROLES = ("ia3", "lora", "base", "v", "k", "ff")
 #: Weights smaller than this are drawn as a color alone.
 _WRITTEN = 0.1
 
@@ -48,10 +61,8 @@ def plot_entries(values: ArrayLike, kind: str, *, ax: Axes | None = None, title:
     >>> plot_entries([1.0, 1.5, 0.7], "k").get_xlabel()
     'index of the entry'
     """
-    vector, color = np.asarray(values, dtype=float), figure_color(_role(kind))
-    if vector.ndim != 1 or not vector.size:
-        raise ValueError(f"values must be a vector of shape (d,), its shape is {vector.shape}")
-    ax = plt.subplots(figsize=(FIGURE_WIDTH, 2.4))[1] if ax is None else ax
+    vector, color = numbers(values, "values", "d"), figure_color(_known(kind))
+    ax = axes_for(ax, FIGURE_WIDTH, 2.4)
     ax.vlines(np.arange(vector.size), np.minimum(vector, 1.0), np.maximum(vector, 1.0), color=color, linewidth=0.7)
     ax.axhline(1.0, color=figure_color("text"), linewidth=1.0)
     ax.set(xlabel="index of the entry", ylabel=_NAMES[kind], title=title, xlim=(-0.5, vector.size - 0.5))
@@ -96,9 +107,10 @@ def plot_value_histogram(
     >>> plot_value_histogram([1.0, 1.1, 0.9], "v").get_ylabel()
     'entries'
     """
-    color = figure_color(_role(kind))
-    ax = plt.subplots()[1] if ax is None else ax
-    ax.hist(np.ravel(values), bins=bins, range=limits, color=color, alpha=0.85)
+    entries, color = numbers(floats(values, "values").ravel(), "values", "n"), figure_color(_known(kind))
+    bins, limits = whole(bins, "bins", 1, 10_000), ends(limits, "limits")
+    ax = axes_for(ax)
+    ax.hist(entries, bins=bins, range=limits, color=color, alpha=0.85)
     ax.axvline(1.0, color=figure_color("text"), linestyle="--", linewidth=1.4)
     ax.set(xlabel=f"value of an entry of {_NAMES[kind]}", ylabel="entries", title=title)
     return ax
@@ -129,12 +141,15 @@ def plot_size_by_layer(sizes: Mapping[str, ArrayLike], *, ax: Axes | None = None
     >>> plot_size_by_layer({"k": [0.1, 0.2]}).get_xlabel()
     'layer'
     """
-    ax = plt.subplots()[1] if ax is None else ax
-    for i, (kind, row) in enumerate(sizes.items()):
-        style = {"marker": MARKERS[i % len(MARKERS)], "linestyle": LINES[i % len(LINES)], "label": _NAMES.get(kind)}
-        ax.plot(np.arange(len(row)), row, color=figure_color(_role(kind)), **style)
-        ax.set_xticks(range(len(row)))
-    largest = max(np.max(row) for row in sizes.values())
+    rows = {
+        _known(kind): between(0.0, np.inf, row, f"sizes[{kind!r}]", "layers")
+        for kind, row in named(sizes, "sizes").items()
+    }
+    ax = axes_for(ax)
+    for i, (kind, row) in enumerate(rows.items()):
+        ax.plot(np.arange(row.size), row, label=_NAMES[kind], **look(i, kind))
+    ax.set_xticks(range(max(row.size for row in rows.values())))
+    largest = max(row.max() for row in rows.values()) or 1.0  # nothing moved: any end that is not 0
     ax.set(xlabel="layer", ylabel="rms of $l - 1$", title=title, ylim=(0.0, 1.12 * largest))
     ax.legend(ncols=len(sizes), loc="lower center")
     return ax
@@ -164,58 +179,16 @@ def plot_correlation_matrix(matrix: ArrayLike, labels: Sequence[str], *, ax: Axe
     >>> [text.get_text() for text in plot_correlation_matrix([[1, 0.5], [0.5, 1]], ["a", "b"]).texts]
     ['0.50', '0.50']
     """
-    table = np.array(matrix, dtype=float)
-    if table.shape != (len(labels), len(labels)):
-        raise ValueError(f"expected a square table for {len(labels)} labels, its shape is {table.shape}")
+    names, table = words(labels, "labels"), floats(matrix, "matrix")
+    if table.shape != (len(names), len(names)):
+        raise ValueError(f"expected a square table for {len(names)} labels, its shape is {table.shape}; name every row")
+    np.fill_diagonal(table, 0.0)  # whatever stands there, even NaN
+    table = between(-1.0, 1.0, table, "matrix", *table.shape)
     np.fill_diagonal(table, np.nan)
-    size = 1.6 + 0.66 * len(labels)
-    ax = plt.subplots(figsize=(min(FIGURE_WIDTH, size + 0.8), min(6.2, size)))[1] if ax is None else ax
-    ax.imshow(table, cmap=DIVERGING, vmin=-1.0, vmax=1.0, aspect="auto")
-    for (i, j), value in np.ndenumerate(table):
-        if i != j:
-            ax.text(j, i, f"{value:.2f}", ha="center", va="center", color=_ink(value, 0.7))
-    ax.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(len(labels)), labels)
-    ax.grid(False)
-    return ax
-
-
-def plot_head_shares(
-    shares: Mapping[str, ArrayLike], chance: tuple[ArrayLike, ArrayLike], *, ax: Axes | None = None, title: str = ""
-) -> Axes:
-    """Draw the share of variance between heads by layer, a marker for each run, over the band that chance gives.
-
-    Parameters
-    ----------
-    shares : mapping of str to array_like, shape (layers,)
-        Name of the run -> share in [0, 1].
-    chance : (array_like, array_like), each of shape (layers,)
-        Lower and upper end of the band.
-    ax : Axes, optional
-        A new figure when None.
-    title : str
-
-    Returns
-    -------
-    Axes
-
-    Examples
-    --------
-    >>> plot_head_shares({"draw 0": [0.1, 0.2]}, ([0.0, 0.0], [0.06, 0.06])).get_xlabel()
-    'layer'
-    """
-    ax = plt.subplots()[1] if ax is None else ax
-    low, high = (np.asarray(end, dtype=float) for end in chance)
-    layers, gray = np.arange(len(low)), figure_color("base")
-    bars = {"bottom": low, "width": 0.7, "color": gray, "alpha": 0.35, "edgecolor": "none"}
-    ax.bar(layers, high - low, label="shuffled entries (95%)", **bars)
-    for i, (name, row) in enumerate(shares.items()):
-        place = layers + 0.18 * (i - (len(shares) - 1) / 2)
-        color = figure_color(_SERIES[i % len(_SERIES)])
-        ax.plot(place, row, MARKERS[i % len(MARKERS)], color=color, label=name, markersize=7)
-    ax.set(xlabel="layer", ylabel="share between heads", title=title, xticks=layers)
-    ax.set_ylim(bottom=0.0)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=9.5, columnspacing=1.0)
+    size = 1.6 + 0.66 * len(names)
+    ax = axes_for(ax, min(FIGURE_WIDTH, size + 0.8), min(6.2, size))
+    draw_cells(ax, table, _signed, colors=DIVERGING, limits=(-1.0, 1.0), dark=0.65)
+    name_cells(ax, names, names, rotation=35)
     return ax
 
 
@@ -256,19 +229,27 @@ def plot_kept_share(
     >>> plot_kept_share([0.1, 0.4], {"largest": [0.7, 0.8]}).get_xlabel()
     'entries kept (%)'
     """
-    x = 100 * np.asarray(shares, dtype=float)
-    ax = plt.subplots()[1] if ax is None else ax
-    for i, (name, values) in enumerate(accuracies.items()):
-        table = np.asarray(values, dtype=float)
-        if table.shape[:1] != x.shape:
-            raise ValueError(f"expected an accuracy for each of {len(x)} shares, {name!r} has shape {table.shape}")
-        table = table.reshape(len(x), -1)
-        color = figure_color(_SERIES[i % len(_SERIES)])
-        style = {"marker": MARKERS[i % len(MARKERS)], "linestyle": LINES[i % len(LINES)], "label": name}
-        ax.plot(x, table.mean(axis=1), color=color, **style)
+    x = 100 * positive(between(0.0, 1.0, shares, "shares", "n"), "shares", "n")
+    tables = {}
+    for name, values in named(accuracies, "accuracies").items():
+        table = floats(values, f"accuracies[{name!r}]")
+        if table.shape[:1] != x.shape or table.ndim > 2:
+            raise ValueError(
+                f"expected an accuracy for each of {len(x)} shares, {name!r} has shape {table.shape}; give shape "
+                f"({len(x)},) or ({len(x)}, repeats)"
+            )
+        tables[name] = between(0.0, 1.0, table.reshape(len(x), -1), f"accuracies[{name!r}]", len(x), "repeats")
+    levels = {
+        name: float(between(0.0, 1.0, y, f"reference[{name!r}]"))
+        for name, y in optional(reference, "reference").items()
+    }
+    ax = axes_for(ax)
+    for i, (name, table) in enumerate(tables.items()):
+        style = look(i, roles=_ROLES)
+        ax.plot(x, table.mean(axis=1), label=name, **style)
         if table.shape[1] > 1:
-            ax.fill_between(x, table.min(axis=1), table.max(axis=1), color=color, alpha=0.25, linewidth=0)
-    for i, (name, level) in enumerate((reference or {}).items()):
+            ax.fill_between(x, table.min(axis=1), table.max(axis=1), color=style["color"], alpha=0.25, linewidth=0)
+    for i, (name, level) in enumerate(levels.items()):
         ax.axhline(level, color=figure_color("text"), linestyle=LINES[2 + i % 2], linewidth=1.4, label=name)
     ax.set(xlabel="entries kept (%)", ylabel="accuracy", title=title)
     ax.set_xscale("log")
@@ -302,16 +283,20 @@ def plot_head_changes(
     >>> plot_head_changes([[0.1, 0.5]], marked=[(0, 1)]).get_xlabel()
     'head'
     """
-    table = np.asarray(changes, dtype=float)
-    ax = plt.subplots(figsize=(FIGURE_WIDTH, 1.3 + 0.42 * len(table)))[1] if ax is None else ax
-    ax.imshow(table, cmap=SEQUENTIAL, vmin=0.0, vmax=max(table.max(), 1e-9), aspect="auto")
-    for (i, j), value in np.ndenumerate(table):
-        _number(ax, i, j, _short(value), value / max(table.max(), 1e-9))
+    table = between(0.0, 1.0, changes, "changes", "layers", "heads")
+    layers, heads = table.shape
+    marked = floats(marked, "marked")
+    if marked.size:
+        marked = between(0, max(layers, heads) - 1, marked, "marked", "n", 2)
+        if (marked != np.round(marked)).any() or (marked >= (layers, heads)).any():
+            came = marked.tolist()
+            raise ValueError(f"marked must hold (layer, head) below ({layers}, {heads}), got {came}; count from 0")
+    ax = axes_for(ax, FIGURE_WIDTH, 1.3 + 0.42 * layers)
+    draw_cells(ax, table, short, limits=(0.0, max(table.max(), 1e-9)), fontsize=10)
     for layer, head in marked:
         frame = {"fill": False, "edgecolor": figure_color("lora"), "linewidth": 3.0}
-        ax.add_patch(plt.Rectangle((head - 0.5, layer - 0.5), 1, 1, **frame))
-    ax.set(xticks=range(table.shape[1]), yticks=range(len(table)), xlabel="head", ylabel="layer", title=title)
-    ax.grid(False)
+        ax.add_patch(Rectangle((head - 0.5, layer - 0.5), 1, 1, **frame))
+    ax.set(xticks=range(heads), yticks=range(layers), xlabel="head", ylabel="layer", title=title)
     return ax
 
 
@@ -343,18 +328,16 @@ def plot_attention_map(weights: ArrayLike, tokens: Sequence[str], *, ax: Axes | 
     >>> [text.get_text() for text in plot_attention_map([[1.0, 0.0], [0.25, 0.75]], ["a", "b"]).texts]
     ['1.0', '.25', '.75']
     """
-    table = np.asarray(weights, dtype=float)
+    tokens, table = words(tokens, "tokens"), floats(weights, "weights")
     if table.shape != (len(tokens), len(tokens)):
-        raise ValueError(f"expected a row and a column for each of {len(tokens)} tokens, the shape is {table.shape}")
-    ax = plt.subplots(figsize=(3.6, 3.6))[1] if ax is None else ax
-    ax.imshow(table, cmap=SEQUENTIAL, vmin=0.0, vmax=1.0, aspect="auto")
-    for (i, j), value in np.ndenumerate(table):
-        if value >= _WRITTEN:
-            _number(ax, i, j, _short(value), value)
-    ax.set_xticks(range(len(tokens)), tokens, rotation=45, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(len(tokens)), tokens)
+        raise ValueError(
+            f"expected a row and a column for each of {len(tokens)} tokens, the shape is {table.shape}; cut both alike"
+        )
+    table = between(0.0, 1.0, table, "weights", *table.shape)
+    ax = axes_for(ax, 3.6, 3.6)
+    draw_cells(ax, table, lambda weight: short(weight) if weight >= _WRITTEN else "", fontsize=10)
+    name_cells(ax, tokens, tokens, rotation=45)
     ax.set_title(title)
-    ax.grid(False)
     return ax
 
 
@@ -387,36 +370,30 @@ def plot_against_t(
     >>> plot_against_t([0, 1], {"a": [0.2, 0.9]}, ylabel="P(positive)").get_ylabel()
     'P(positive)'
     """
-    x = np.asarray(t, dtype=float)
-    ax = plt.subplots()[1] if ax is None else ax
+    x = numbers(t, "t", "n")
+    lines = _series(curves, "curves", x.size)
+    ax = axes_for(ax)
     for place in (0.0, 1.0):
         ax.axvline(place, color=figure_color("base"), linestyle=":", linewidth=1.4)
-    for i, (name, values) in enumerate(curves.items()):
-        y = np.asarray(values, dtype=float)
-        if y.shape != x.shape:
-            raise ValueError(f"expected a number for each of {len(x)} values of t, {name!r} has shape {y.shape}")
-        style = {"marker": MARKERS[i % len(MARKERS)], "linestyle": LINES[i % len(LINES)], "label": name}
-        ax.plot(x, y, color=figure_color(_SERIES[i % len(_SERIES)]), **style)
+    for i, (name, y) in enumerate(lines.items()):
+        ax.plot(x, y, label=name, **look(i, roles=_ROLES))
     ax.set(xlabel="$t$ (0: ones, 1: learned)", ylabel=ylabel, title=title, ylim=(-0.03, 1.03))
     ax.legend(fontsize=10)
     return ax
 
 
-def _role(kind: str) -> str:
-    if kind not in _ROLES:
-        raise ValueError(f"expected a kind of {', '.join(_ROLES)}, got {kind!r}")
-    return _ROLES[kind]
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # adding 0 turns -0.0, a rounded -0.004, into 0.0
 
 
-def _ink(value: float, limit: float) -> str:
-    return "white" if abs(value) > limit else "black"
+def _known(kind: str) -> str:
+    if not isinstance(kind, str) or kind not in _NAMES:
+        raise ValueError(f"expected a kind of {', '.join(_NAMES)}, got {kind!r}; name the vector that you draw")
+    return kind
 
 
-def _number(ax: Axes, row: int, column: int, text: str, strength: float) -> None:
-    ax.text(column, row, text, ha="center", va="center", color=_ink(strength, 0.6), fontsize=10)
-
-
-def _short(value: float) -> str:
-    """Write .25 for 0.25, and 1.0 for what rounds to one."""
-    text = f"{value:.2f}"
-    return text[1:] if text.startswith("0") else "1.0"
+def _series(curves: Mapping[str, ArrayLike], name: str, size: int) -> dict[str, NDArray[np.float64]]:
+    """Return shares from 0 to 1, one for each of a number of places, by label."""
+    return {
+        label: between(0.0, 1.0, values, f"{name}[{label!r}]", size) for label, values in named(curves, name).items()
+    }

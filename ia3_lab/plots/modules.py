@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+from ia3_lab.plots._series import SERIES, axes_for, floats, named, numbers, positive
 from ia3_lab.style import LINES, MARKERS, figure_color
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
 _ROLES = {"l_k": "k", "l_v": "v", "l_ff": "ff"}
-_SERIES = ("ia3", "lora", "k", "v", "ff", "base")
-
-
-def _axes(ax: Axes | None) -> Axes:
-    return plt.subplots()[1] if ax is None else ax
-
-
-def _numbers(value: ArrayLike, name: str, size: int | None = None) -> NDArray[np.float64]:
-    """Return one-dimensional, finite data, or say what came instead."""
-    array = np.asarray(value, dtype=float)
-    if array.ndim != 1 or not array.size or size not in (None, array.size):
-        raise ValueError(f"{name} must have shape ({size or 'n'},), got {array.shape}; give one number for each point")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite entries")
-    return array
 
 
 def plot_unit_gradients(
@@ -61,13 +46,12 @@ def plot_unit_gradients(
     >>> plot_unit_gradients([0.0, 1.0], [0.3, 0.3], [0.0, 0.2]).get_xlabel()
     'gain of the unit (one entry of l_ff)'
     """
-    ax, x = _axes(ax), _numbers(gains, "gains")
-    series = (
-        (gradient_of_gain, "gradient of the entry itself", "ff", 0),
-        (gradient_upstream, "gradient that passes upstream", "base", 1),
-    )
-    for values, label, role, i in series:
-        y = _numbers(values, label, x.size)
+    x = numbers(gains, "gains", "n")
+    own = numbers(gradient_of_gain, "gradient_of_gain", x.size)
+    upstream = numbers(gradient_upstream, "gradient_upstream", x.size)
+    ax = axes_for(ax)
+    series = ((own, "gradient of the entry itself", "ff"), (upstream, "gradient that passes upstream", "base"))
+    for i, (y, label, role) in enumerate(series):
         ax.plot(x, y, LINES[i], color=figure_color(role), marker=MARKERS[i], markersize=5, label=label)
     ax.axvline(0.0, color=figure_color("text"), linewidth=1.0, alpha=0.7)
     ax.set(xlabel="gain of the unit (one entry of l_ff)", ylabel="size of the gradient")
@@ -99,9 +83,8 @@ def plot_training_error(losses: ArrayLike, *, ax: Axes | None = None) -> Axes:
     >>> plot_training_error([1.0, 0.1]).get_yscale()
     'log'
     """
-    ax, y = _axes(ax), _numbers(losses, "losses")
-    if (y <= 0).any():
-        raise ValueError(f"losses must be positive on a logarithmic axis, the smallest is {y.min():g}; clip it first")
+    y = positive(losses, "losses", "num_steps")
+    ax = axes_for(ax)
     ax.plot(np.arange(y.size), y, color=figure_color("ia3"))
     ax.set(xlabel="step", ylabel="mean squared error", yscale="log")
     return ax
@@ -133,14 +116,15 @@ def plot_recovered_vectors(
     >>> plot_recovered_vectors({"l_k": [0.5, 1.2]}, {"l_k": [0.5, 1.1]}).get_ylabel()
     'learned entry'
     """
-    if set(wanted) != set(learned):
-        raise ValueError(f"expected the same vectors twice, got {sorted(wanted)} and {sorted(learned)}")
-    ax = plt.subplots(figsize=(4.2, 4.2))[1] if ax is None else ax
+    if set(named(wanted, "wanted")) != set(named(learned, "learned")):
+        raise ValueError(f"expected the same vectors twice, got {[*wanted]} and {[*learned]}; give both the same names")
+    goals = {name: numbers(values, f"wanted[{name!r}]", "d") for name, values in wanted.items()}
+    found = {name: numbers(learned[name], f"learned[{name!r}]", goal.size) for name, goal in goals.items()}
+    ax = axes_for(ax, 4.2, 4.2)
     everything = []
-    for i, name in enumerate(wanted):
-        x = _numbers(wanted[name], f"wanted[{name!r}]")
-        y = _numbers(learned[name], f"learned[{name!r}]", x.size)
-        role = _ROLES.get(name.rpartition(".")[2], "base")
+    for i, (name, x) in enumerate(goals.items()):
+        y = found[name]
+        role = _ROLES.get(str(name).rpartition(".")[2], "base")
         ax.plot(x, y, MARKERS[i % len(MARKERS)], color=figure_color(role), markersize=5, alpha=0.8, label=name)
         everything += [*x, *y]
     ends = [min(everything), max(everything)]
@@ -180,14 +164,14 @@ def plot_entry_paths(
     >>> plot_entry_paths({"decayed": [1.0, 0.9]}).get_xlabel()
     'step'
     """
-    if not paths:
-        raise ValueError("expected at least one path, got none; give a mapping of label to values")
-    ax = _axes(ax)
-    for level in np.unique([1.0, *np.asarray(goals, dtype=float).ravel()]):
+    lines = {label: numbers(y, f"paths[{label!r}]", "num_steps") for label, y in named(paths, "paths").items()}
+    levels = floats(goals, "goals").ravel()
+    levels = np.unique([1.0, *(numbers(levels, "goals", "n") if levels.size else ())])
+    ax = axes_for(ax)
+    for level in levels:
         ax.axhline(level, color=figure_color("text"), linewidth=1.0, alpha=0.7 if level == 1.0 else 0.4, zorder=1)
-    for i, (label, values) in enumerate(paths.items()):
-        y = _numbers(values, f"paths[{label!r}]")
-        ax.plot(np.arange(y.size), y, LINES[i % len(LINES)], color=figure_color(_SERIES[i % len(_SERIES)]), label=label)
+    for i, (label, y) in enumerate(lines.items()):
+        ax.plot(np.arange(y.size), y, LINES[i % len(LINES)], color=figure_color(SERIES[i % len(SERIES)]), label=label)
     ax.set(xlabel="step", ylabel=ylabel)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return ax

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyBboxPatch
 
+from ia3_lab.plots._series import axes_for, between, counts, named, numbers, whole
 from ia3_lab.style import FIGURE_WIDTH, LINES, MARKERS, figure_color, format_count
 
 if TYPE_CHECKING:
@@ -49,10 +51,14 @@ def plot_parameter_parts(parts: Mapping[str, Mapping[str, int]], *, ax: Axes | N
     >>> plot_parameter_parts({"a": {"IA3": 10, "head": 90}}).get_xlabel()
     'trained parameters'
     """
-    names = list(next(iter(parts.values()), {}))
-    if not names or any(list(row) != names for row in parts.values()):
-        raise ValueError("every row must name the same parts in the same order; give a missing part the count 0")
-    ax = plt.subplots(figsize=(FIGURE_WIDTH, 0.9 + 0.75 * len(parts)))[1] if ax is None else ax
+    parts = {label: dict(named(row, f"parts[{label!r}]")) for label, row in named(parts, "parts").items()}
+    names = list(next(iter(parts.values())))
+    if wrong := [label for label, row in parts.items() if list(row) != names]:
+        came = f"expected {names}, got {[*parts[wrong[0]]]} in {wrong[0]!r}"
+        raise ValueError(f"every row must name the same parts in the same order: {came}; give a missing part a 0")
+    for label, row in parts.items():
+        counts(list(row.values()), f"parts[{label!r}]", len(names))
+    ax = axes_for(ax, FIGURE_WIDTH, 0.9 + 0.75 * len(parts))
     left = np.zeros(len(parts))
     for i, name in enumerate(names):
         widths = np.array([row[name] for row in parts.values()], dtype=float)
@@ -99,18 +105,25 @@ def plot_feed_forward_places(
     >>> len(plot_feed_forward_places([("lin2, input side", 2, (1, 3072))]).patches)
     3
     """
-    if any(position not in range(4) for _, position, _ in places):
-        raise ValueError(f"positions must be 0, 1, 2 or 3, got {[position for _, position, _ in places]}")
-    ax = plt.subplots(figsize=(FIGURE_WIDTH, 0.2 + 1.3 * len(places)))[1] if ax is None else ax
-    for row, (label, position, shape) in enumerate(places):
-        y, right = -2.2 * row, row == highlight % len(places)
-        ax.text(0.0, y + 0.95, label + ("  (the paper's $l_{ff}$)" if right else ""), va="center", fontsize=10)
+    rows = [*places] if isinstance(places, Iterable) else []
+    if not rows or any(not isinstance(row, tuple | list) or len(row) != 3 for row in rows):
+        came = reprlib.repr(places)
+        raise ValueError(f"places must hold (label, position, shape), at least once, got {came}; give a list of those")
+    if any(not isinstance(position, int) or position not in range(4) for _, position, _ in rows):
+        came = [position for _, position, _ in rows]
+        raise ValueError(f"positions must be 0, 1, 2 or 3, got {came}; count from 0, before W_1")
+    if not isinstance(highlight, int) or highlight not in range(-len(rows), len(rows)):
+        raise ValueError(f"highlight must be the index of one of {len(rows)} places, got {highlight!r}; count from 0")
+    ax = axes_for(ax, FIGURE_WIDTH, 0.2 + 1.3 * len(rows))
+    for row, (label, position, shape) in enumerate(rows):
+        y, right = -2.2 * row, row == highlight % len(rows)
+        ax.text(0.0, y + 0.95, str(label) + ("  (the paper's $l_{ff}$)" if right else ""), va="center", fontsize=10)
         _draw_chain(ax, y)
         color = figure_color("ff" if right else "bad")
         mark = {"marker": "o" if right else "X", "markersize": 13, "color": color, "markeredgecolor": "white"}
         ax.plot(_STATIONS[position], y, linestyle="none", zorder=4, **mark)
         ax.text(_STATIONS[position], y - 0.5, rf"$\odot$ {shape}", color=color, ha="center", va="top", fontsize=10)
-    ax.set(xlim=(-0.5, 12.4), ylim=(-2.2 * (len(places) - 1) - 1.2, 1.4))
+    ax.set(xlim=(-0.5, 12.4), ylim=(-2.2 * (len(rows) - 1) - 1.2, 1.4))
     ax.axis("off")
     return ax
 
@@ -154,12 +167,10 @@ def plot_hidden_unit(before: ArrayLike, after: Mapping[str, ArrayLike], *, ax: A
     >>> plot_hidden_unit([0.0, 1.0], {"l = 2": [0.0, 2.0]}).get_xlabel()
     'activation in the base model'
     """
-    x = np.asarray(before, dtype=float)
-    ax = plt.subplots(figsize=(FIGURE_WIDTH, 3.8))[1] if ax is None else ax
-    for i, (label, values) in enumerate(after.items()):
-        y = np.asarray(values, dtype=float)
-        if y.shape != x.shape or x.ndim != 1:
-            raise ValueError(f"expected one number for each token: before has shape {x.shape}, {label!r} {y.shape}")
+    x = numbers(before, "before", "n")
+    units = {label: numbers(y, f"after[{label!r}]", x.size) for label, y in named(after, "after").items()}
+    ax = axes_for(ax, FIGURE_WIDTH, 3.8)
+    for i, (label, y) in enumerate(units.items()):
         role = ("ff", "bad", "base", "ia3")[i % 4]
         ax.plot(x, y, MARKERS[i % len(MARKERS)], color=figure_color(role), label=label, alpha=0.8, markersize=5)
     ax.axline((0, 0), slope=1, color=figure_color("base"), linewidth=1, linestyle=":")
@@ -194,11 +205,13 @@ def plot_loss_curves(curves: Mapping[str, ArrayLike], *, every: int = 1, ax: Axe
     >>> plot_loss_curves({"lr 0.01": [[1.0, 0.5], [1.2, 0.7]]}).get_ylabel()
     'training loss (nats per example)'
     """
-    ax = plt.subplots(figsize=(FIGURE_WIDTH, 4.2))[1] if ax is None else ax
-    for i, (label, losses) in enumerate(curves.items()):
-        runs = np.asarray(losses, dtype=float)
-        if runs.ndim != 2:
-            raise ValueError(f"{label!r} must have shape (seeds, n), got {runs.shape}; pass a list of runs")
+    data = {
+        label: between(0.0, np.inf, losses, f"curves[{label!r}]", "seeds", "n")
+        for label, losses in named(curves, "curves").items()
+    }
+    every = whole(every, "every", 1)
+    ax = axes_for(ax, FIGURE_WIDTH, 4.2)
+    for i, (label, runs) in enumerate(data.items()):
         steps = every * np.arange(1, runs.shape[1] + 1)
         color, line = figure_color(_CURVES[i % len(_CURVES)]), LINES[i % len(LINES)]
         ax.plot(steps, runs.mean(axis=0), line, color=color, label=label, marker=MARKERS[i % 6], markevery=(i, 6))

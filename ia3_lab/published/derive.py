@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ia3_lab.config import whole_number
+
 NUM_HEADS = 32
 #: Bins of every histogram: 0.025 wide, one of them centered on 1, the first on 0 and the last on 2.
 BINS = {"low": -0.0125, "high": 2.0125, "count": 81}
@@ -35,7 +37,7 @@ def place_of(name: str) -> tuple[str, str, int]:
     >>> place_of("decoder.block.7.layer.1.EncDecAttention.v.multi_lora_b")
     ('cross', 'v', 7)
     """
-    match = _NAME.fullmatch(name)
+    match = _NAME.fullmatch(name) if isinstance(name, str) else None
     if not match:
         raise ValueError(
             f"{name!r} is not the name of a published vector; expected names such as "
@@ -62,11 +64,14 @@ def summarize(tensors: Mapping[str, ArrayLike], *, num_heads: int = NUM_HEADS) -
 
     Raises
     ------
+    TypeError
+        If the number of heads is not a whole number.
     ValueError
         If a name is unknown, a vector is not a vector of finite numbers, or its heads do not divide it.
     """
-    if not tensors:
-        raise ValueError("expected at least one named vector, got none; pass what read_t03b returned")
+    if not isinstance(tensors, Mapping) or not tensors:
+        raise ValueError(f"expected at least one named vector, got {tensors!r:.60}; pass what read_t03b returned")
+    num_heads = whole_number(num_heads, "num_heads", least=1)
     vectors = {name: _vector(name, values) for name, values in tensors.items()}
     rows = [_row(name, vector, num_heads) for name, vector in vectors.items()]
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 import tempfile
 import threading
 import urllib.error
@@ -61,6 +62,8 @@ def download_t03b(
         If the address does not answer in time.
     ValueError
         If what came is not the published file. Nothing is kept then.
+    OSError
+        If the file cannot be written.
     """
     target = Path(folder or Path.home() / ".cache" / "ia3_lab") / Path(SOURCE["path"]).name
     if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == sha256:
@@ -68,9 +71,10 @@ def download_t03b(
     data = _fetch(url, timeout)
     _check_digest(data, sha256, url)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:  # so that no half file is ever seen
-        file.write(data)
-    os.replace(file.name, target)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:  # so that no half file is ever seen
+        file = Path(folder) / target.name
+        file.write_bytes(data)
+        os.replace(file, target)
     return target
 
 
@@ -90,7 +94,7 @@ def _fetch(url: str, timeout: float) -> bytes:
     asking.start()
     asking.join(timeout)
     if "data" not in answer:
-        reason = answer.get("error", f"no answer within {timeout:g} s")
+        reason = answer.get("error", f"no answer within {timeout} s")
         raise ConnectionError(
             f"could not fetch {url}: {reason}; try again with a network, or download the file in a browser "
             "and pass its path to read_t03b"
@@ -125,7 +129,8 @@ def read_t03b(path: str | os.PathLike[str], *, sha256: str = SOURCE["sha256"]) -
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file, or it is another one.
+        If there is no such file, it is another one, or, with a digest of your own, it does not hold named vectors.
+        Nothing in a file is ever run.
     """
     import torch
 
@@ -134,5 +139,12 @@ def read_t03b(path: str | os.PathLike[str], *, sha256: str = SOURCE["sha256"]) -
         raise FileNotFoundError(f"there is no file {file}; fetch it with download_t03b")
     data = file.read_bytes()
     _check_digest(data, sha256, file.name)
-    state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    return {name: tensor.numpy().reshape(-1) for name, tensor in state.items()}
+    try:
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        vectors = {name: tensor.detach().float().numpy() for name, tensor in state.items()}
+    except (pickle.UnpicklingError, EOFError, RuntimeError, AttributeError, TypeError) as error:
+        reason = type(error).__name__  # torch's own words recommend to load the file unsafely
+        raise ValueError(f"{file.name} does not hold named tensors ({reason}); fetch the file anew") from None
+    if odd := [f"{name} {vector.shape}" for name, vector in vectors.items() if vector.size not in vector.shape[:1]]:
+        raise ValueError(f"{file.name} must hold vectors of shape (d,) or (d, 1), not {odd[0]}; fetch the file anew")
+    return {name: vector.reshape(-1) for name, vector in vectors.items()}

@@ -10,7 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ia3_lab.published.derive import FIELDS, place_of
+from ia3_lab.config import whole_number
+from ia3_lab.published.derive import BINS, FIELDS, place_of
 
 FORMAT = 1
 
@@ -105,6 +106,11 @@ class PublishedSummary:
 def combine(parts: Iterable[Statistics]) -> Statistics:
     """Return the statistics of several sets of entries taken as one. Quantiles cannot be combined and are left out.
 
+    Raises
+    ------
+    ValueError
+        If there is no set.
+
     Examples
     --------
     >>> vectors = load_t03b().select(part="cross")
@@ -171,7 +177,7 @@ def load_t03b(path: str | os.PathLike[str] | None = None) -> PublishedSummary:
     try:
         summary = _parse(json.loads(file.read_text("utf8")))
         _check(summary)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise ValueError(f"the summary at {file.name} is damaged ({error}); {what_to_do}") from error
     return summary
 
@@ -179,11 +185,12 @@ def load_t03b(path: str | os.PathLike[str] | None = None) -> PublishedSummary:
 def _parse(content: dict[str, Any]) -> PublishedSummary:
     if content["format"] != FORMAT:
         raise ValueError(f"its format is {content['format']!r}, expected {FORMAT}")
+    num_heads = whole_number(content["num_heads"], "num_heads", least=1)
     vectors = []
     for row in content["rows"]:
         fields = _tuples(dict(zip(content["columns"], row, strict=True)))
         part, kind, layer = place_of(fields["name"])
-        vectors.append(VectorSummary(part=part, kind=kind, layer=layer, num_heads=content["num_heads"], **fields))
+        vectors.append(VectorSummary(part=part, kind=kind, layer=layer, num_heads=num_heads, **fields))
     overall = Statistics(**_tuples(content["overall"]))
     return PublishedSummary(content["source"], content["bins"], tuple(content["levels"]), overall, tuple(vectors))
 
@@ -193,11 +200,15 @@ def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(summary: PublishedSummary) -> None:
-    """Hold each vector to its histogram, and all of them together to the overall figures."""
+    """Hold each vector to its histogram and its lists to their lengths, and all together to the overall figures."""
+    if summary.bins.keys() != BINS.keys():
+        raise ValueError(f"bins needs {', '.join(BINS)}, it has {', '.join(summary.bins)}")
     for vector in summary.vectors:
         counted = sum(vector.histogram) + vector.below + vector.above
         if counted != vector.size or len(vector.histogram) != summary.bins["count"]:
             raise ValueError(f"the histogram of {vector.name} counts {counted} entries of {vector.size}")
+        if len(vector.quantiles) != len(summary.levels) or len(vector.moved_units) != len(vector.moved_values):
+            raise ValueError(f"{vector.name} needs a quantile for each level, and a value for each moved unit")
     together = combine(summary.vectors)
     for name in (field for field in FIELDS if field != "quantiles"):
         one, other = getattr(together, name), getattr(summary.overall, name)

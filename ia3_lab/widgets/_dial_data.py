@@ -50,13 +50,17 @@ class Story:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if isinstance(self.tokens, str) or len(self.tokens) < 2 or not all(isinstance(x, str) for x in self.tokens):
+        tokens = tuple(self.tokens) if isinstance(self.tokens, Iterable) and not isinstance(self.tokens, str) else ()
+        if len(tokens) < 2 or not all(isinstance(token, str) for token in tokens):
             raise ValueError(f"tokens must be a sequence of at least two str, got {self.tokens!r}; split the sentence.")
+        for name in ("truth", "note"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be text, got {getattr(self, name)!r}; leave it out to have none.")
         checked = {
-            "tokens": tuple(self.tokens),
-            "t": tuple(_check_t(np.asarray(self.t, dtype=float))),
-            "probability": np.asarray(self.probability, dtype=float),
-            "attention": np.asarray(self.attention, dtype=float),
+            "tokens": tokens,
+            "t": tuple(_check_t(_numbers("t", self.t))),
+            "probability": _numbers("probability", self.probability),
+            "attention": _numbers("attention", self.attention),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -135,6 +139,21 @@ def as_dict(story: Story) -> dict[str, Any]:
         "truth": story.truth,
         "note": story.note,
     }
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    """Return the values as an array of floats, or say whose they were."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name} must be numbers in a full array, got {type(values).__name__}: {_short(values)}."
+        ) from None
+
+
+def _short(values: Any) -> str:
+    text = repr(values)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _check_t(t: np.ndarray) -> list[float]:

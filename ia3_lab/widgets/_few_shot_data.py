@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from numbers import Integral, Real
 from typing import Any
 
 from traitlets import TraitError
@@ -37,14 +39,33 @@ def collect(
     TraitError
         If a name is unknown or comes twice, a number makes no sense, or the methods have not the same draws.
     """
-    known = _methods(methods)
-    cells = _cells(runs, [method["name"] for method in known])
-    labels = _tasks(tasks, list(cells))
+    known = _methods(_mappings("methods", methods))
+    cells = _cells(_mappings("runs", runs), [method["name"] for method in known])
+    labels = _tasks(None if tasks is None else _mappings("tasks", tasks), list(cells))
     accuracies: dict[str, Any] = {}
     for name in (task["name"] for task in labels):
         sizes = sorted(cells[name])
         accuracies[name] = {str(k): _aligned(name, k, cells[name][k], known) for k in sizes}
     return {"methods": known, "tasks": labels, "accuracies": accuracies}
+
+
+def _mappings(name: str, given: Any) -> Iterable[Mapping[str, Any]]:
+    """Pass the dicts on one by one; refuse at once what holds none."""
+    if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
+        raise TraitError(f"{name} must be a list of dicts, got {given!r}; put a single one in [ ].")
+    return (_mapping(name, one) for one in given)
+
+
+def _mapping(name: str, one: Any) -> Mapping[str, Any]:
+    if not isinstance(one, Mapping):
+        raise TraitError(f"{name} must be a list of dicts, got {one!r} in it; write it as a dict of its fields.")
+    return one
+
+
+def _nearest(name: Any, names: Iterable[str]) -> str:
+    """Return "; did you mean ...?" where a name is close, else nothing."""
+    near = get_close_matches(str(name), list(names), 1, 0.4)
+    return f"; did you mean {near[0]!r}?" if near else "."
 
 
 def _methods(methods: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -54,11 +75,11 @@ def _methods(methods: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             raise TraitError(f"a method needs name, label and parameters, got {dict(method)}; add {min(missing)}.")
         name, parameters = method["name"], method["parameters"]
         if name not in METHOD_STYLES or name in found:
-            fault = "given twice" if name in found else "unknown"
-            raise TraitError(f"method {name!r} is {fault}; expected each once among {', '.join(METHOD_STYLES)}.")
-        if isinstance(parameters, bool) or not isinstance(parameters, int) or parameters < 0:
+            fault, near = ("given twice", ".") if name in found else ("unknown", _nearest(name, METHOD_STYLES))
+            raise TraitError(f"method {name!r} is {fault}; expected each once among {', '.join(METHOD_STYLES)}{near}")
+        if isinstance(parameters, bool) or not isinstance(parameters, Integral) or parameters < 0:
             raise TraitError(f"parameters of {name!r} must be a whole number from 0, got {parameters!r}; count again.")
-        found[name] = {"name": name, "label": str(method["label"]), "parameters": parameters, **_look(name)}
+        found[name] = {"name": name, "label": str(method["label"]), "parameters": int(parameters), **_look(name)}
     if not found:
         raise TraitError("methods must hold at least one method, got none; pass dicts of name, label and parameters.")
     return list(found.values())
@@ -78,16 +99,21 @@ def _cells(runs: Iterable[Mapping[str, Any]], names: list[str]) -> dict[str, dic
             raise TraitError(f"a run needs {', '.join(_RUN)}, got {dict(run)}; add {missing[0]}.")
         task, k, method, draw, accuracy = (run[key] for key in _RUN)
         if method not in names:
-            raise TraitError(f"a run names the method {method!r}; expected one of {', '.join(names)}.")
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            near = _nearest(method, names)
+            raise TraitError(f"a run names the method {method!r}; expected one of {', '.join(names)}{near}")
+        if not isinstance(task, str) or not task:
+            raise TraitError(f"task must be a name, got {task!r} in {dict(run)}; correct it.")
+        if isinstance(draw, bool) or not isinstance(draw, Integral):
+            raise TraitError(f"draw must be a whole number, got {draw!r} in {dict(run)}; number the draws.")
+        if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
             raise TraitError(f"k must be a whole number from 1, got {k!r} in {dict(run)}; correct it.")
-        number = isinstance(accuracy, int | float) and not isinstance(accuracy, bool)
+        number = isinstance(accuracy, Real) and not isinstance(accuracy, bool)
         if not (number and 0 <= accuracy <= 1):  # also refuses NaN
             raise TraitError(f"an accuracy must be a number from 0 to 1, got {accuracy!r} in {dict(run)}; correct it.")
-        draws = cells.setdefault(task, {}).setdefault(k, {}).setdefault(method, {})
+        draws = cells.setdefault(task, {}).setdefault(int(k), {}).setdefault(method, {})
         if draw in draws:
             raise TraitError(f"{method} on {task} at k = {k} has draw {draw!r} twice; keep one of the two runs.")
-        draws[draw] = float(accuracy)
+        draws[int(draw)] = float(accuracy)
     if not cells:
         raise TraitError(f"runs must hold at least one run, got none; pass dicts of {', '.join(_RUN)}.")
     return cells
@@ -112,7 +138,11 @@ def _tasks(tasks: Iterable[Mapping[str, Any]] | None, names: list[str]) -> list[
         came = ", ".join(str(task.get("name")) for task in found)
         raise TraitError(f"tasks must name each task of the runs once ({', '.join(names)}), got {came}; match them.")
     for task in found:
-        if task["chance"] is not None and not 0 < task["chance"] < 1:
+        if not isinstance(task["label"], str) or not task["label"]:
+            raise TraitError(
+                f"label of {task['name']!r} must be text, got {task['label']!r}; leave it out for the name."
+            )
+        if task["chance"] is not None and not (isinstance(task["chance"], Real) and 0 < task["chance"] < 1):
             raise TraitError(
                 f"chance of {task['name']!r} must lie between 0 and 1, got {task['chance']!r}; correct it."
             )

@@ -26,7 +26,11 @@ def _sign(method: Mapping[str, Any]) -> str:
 
 
 def _number(value: float) -> str:
-    text = f"{abs(round(value, 10)):.3f}"  # first without the dust of binary sums, as the script does
+    clean = abs(round(value, 10))  # first without the dust of binary sums, as the script does
+    places = 3
+    while clean and not float(f"{clean:.{places}f}"):  # whether an interval excludes 0 must show
+        places += 1
+    text = f"{clean:.{places}f}"
     return f"\u2212{text}" if value < 0 and float(text) else text
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -87,7 +89,8 @@ class VectorSet:
     Raises
     ------
     ValueError
-        If there are no vectors, two at the same place, or an unknown part or kind.
+        If there are no vectors, two at the same place, an unknown part or kind, a name or note that is no text, or a
+        number of heads that does not divide the entries of k and v.
     """
 
     name: str
@@ -99,13 +102,30 @@ class VectorSet:
 
     def __post_init__(self) -> None:
         places = [(vector.part, vector.kind, vector.layer) for vector in self.vectors]
-        if not self.name or not places:
+        if not isinstance(self.name, str) or not self.name or not places:
             raise ValueError(f"a VectorSet needs a name and at least one vector, got {self.name!r} and {len(places)}.")
+        if not isinstance(self.note, str):
+            raise ValueError(f"the note of {self.name} must be text, got {self.note!r}; leave it out to have none.")
+        self._check_heads()
         for place in places:
             if place[0] not in PARTS or place[1] not in KINDS or places.count(place) > 1:
                 raise ValueError(
                     f"{self.name} has {places.count(place)} vectors at {place}; expected one for each part of {PARTS}, "
                     f"kind of {KINDS} and layer."
+                )
+
+    def _check_heads(self) -> None:
+        """Refuse a number of heads that would draw stripes where there are none."""
+        count = self.num_heads
+        if count is None:
+            return
+        if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
+            raise ValueError(f"num_heads of {self.name} must be a whole number from 1 or None, got {count!r}.")
+        for vector in self.vectors:
+            if vector.kind != "ff" and vector.size % count:
+                raise ValueError(
+                    f"num_heads of {self.name} must divide the entries of k and v, got {count} for {vector.size} "
+                    f"entries of {vector.kind} in layer {vector.layer}; pass the model's own number, or None."
                 )
 
     @classmethod
@@ -140,9 +160,13 @@ class VectorSet:
         >>> VectorSet.from_arrays("toy", {"layer.0.k": [1.0, 1.25]}).vectors[0].steps
         (0, 125)
         """
+        if not isinstance(arrays, Mapping):
+            raise ValueError(
+                f"arrays must map keys such as 'layer.0.k' to vectors, got {type(arrays).__name__}; pass a dict."
+            )
         vectors = []
         for key, values in arrays.items():
-            match = _KEY.fullmatch(key)
+            match = _KEY.fullmatch(key) if isinstance(key, str) else None
             if not match:
                 raise ValueError(
                     f"{key!r} names no vector; expected 'layer.0.k', 'decoder.layer.3.ff', 'cross.layer.3.v'."
@@ -172,8 +196,13 @@ class VectorSet:
         Raises
         ------
         ValueError
-            If the histograms have other bins than the explorer.
+            If it is no such summary, or its histograms have other bins than the explorer.
         """
+        if not hasattr(summary, "bins") or not hasattr(summary, "vectors"):
+            raise ValueError(
+                f"summary must have bins and vectors, got {type(summary).__name__}; pass what "
+                "ia3_lab.published.load_t03b() returns, or use from_arrays for whole vectors."
+            )
         if dict(summary.bins) != BINS:
             raise ValueError(f"the summary must have the bins {BINS}, it has {dict(summary.bins)}.")
         heads = {vector.num_heads for vector in summary.vectors}
@@ -202,11 +231,20 @@ class VectorSet:
 
 
 def _steps(name: str, values: ArrayLike, resolution: float) -> tuple[int, ...]:
-    array = np.asarray(values, dtype=float)
-    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        got = f"got {type(values).__name__}; pass real numbers in one row"
+        raise ValueError(f"{name} must be a vector of finite numbers of shape (d,), {got}.") from None
+    if array.ndim != 1 or not array.size:
         raise ValueError(f"{name} must be a vector of finite numbers of shape (d,), its shape is {array.shape}.")
-    if not resolution > 0:
-        raise ValueError(f"resolution must be positive, got {resolution}.")
+    if not np.isfinite(array).all():
+        at = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise ValueError(
+            f"{name} must hold finite numbers only, got {array[at]} at entry {at}; did the training diverge?"
+        )
+    if not isinstance(resolution, Real) or not resolution > 0 or not math.isfinite(resolution):
+        raise ValueError(f"resolution must be positive and finite, got {resolution!r}; 0.002 is usual.")
     steps = np.rint((array - 1) / resolution).astype(int)
     if np.abs(steps).max() > _LARGEST:
         far = array[np.abs(steps).argmax()]

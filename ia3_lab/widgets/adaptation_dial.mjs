@@ -246,7 +246,7 @@ function curve(label) {
       s("text", { x: x(tick), y: bottom + 17, "text-anchor": "middle", class: "ad-tick" }, String(tick)));
   }
   const line = s("polyline", { class: "ad-line" }), dots = s("g", {}), ring = s("circle", { r: 7, class: "ad-ring" });
-  svg.append(s("text", { x: (left + right) / 2, y: bottom + 32, "text-anchor": "middle", class: "ad-tick" }, "t"), line, dots, ring);
+  svg.append(s("text", { x: (left + right) / 2, y: bottom + 32, "text-anchor": "middle", class: "ad-tick" }, "t (0: frozen, 1: adapted)"), line, dots, ring);
   const draw = ({ t: grid, probability: values }, t, p) => {
     set(line, "points", grid.map((value, i) => `${x(value)},${y(values[i])}`).join(" "));
     if (dots.childElementCount !== grid.length) dots.replaceChildren(...grid.map(() => s("circle", { r: 3, class: "ad-dot" })));
@@ -309,6 +309,7 @@ function readRuns(model) {
 /** Everything on screen as numbers: a pure function of the runs and the traits. */
 function readState(model, { stories, shape, maps }) {
   const state = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
+  state.t = clamp(state.t, 0, 1);
   const current = stories[state.story], { tokens, t: grid } = current;
   const at = (t) => attentionAt(maps[state.story], grid, shape, state.layer, state.head, t);
   return { ...state, current, tokens, query: Math.min(state.query, tokens.length - 1),
@@ -321,7 +322,8 @@ function controls(model, { stories }, start) {
   const words = ({ tokens }) => tokens.filter((token) => !/^\[.*\]$/.test(token)).join(" ").replaceAll(" ##", "");
   const sentence = dropdown({ label: "Sentence", options: stories.map((story, i) => [i, words(story)]),
     read: () => model.get("story"), write: (value) => choose(Number(value)) });
-  const dial = slider({ label: "t", min: 0, max: 1, step: STEP, read: () => model.get("t"), write: (t) => update(model, { t }) });
+  const dial = slider({ label: "t", min: 0, max: 1, step: STEP, read: () => clamp(model.get("t"), 0, 1), write: (t) => update(model, { t }) });
+  set(dial.node.querySelector("output"), "aria-live", "off");        // the slider says its value itself
   set(dial.input, "aria-label", "t, from the frozen encoder (0) to the adapted one (1)");
   const play = player(model), change = checkbox({ label: "change since t = 0", read: () => model.get("change"), write: (on) => update(model, { change: on }) });
   const reset = button("Reset", () => { play.stop(); update(model, start); });

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -67,14 +67,15 @@ class AdaptationDial(BookWidget):
 
     def __init__(self, stories: Sequence[Story] = (), **traits: Any) -> None:
         if not set(traits) - {*self.trait_names()}:  # else the base names the unknown one
-            self._take(list(stories))
+            self._take(stories)
             traits = {"labels": self.labels} | self._most_changed(traits) | traits
         super().__init__(**traits)
 
-    def _take(self, stories: list[Story]) -> None:
+    def _take(self, stories: Iterable[Story]) -> None:
         """Check the stories against each other and turn them into traits."""
+        given, stories = stories, list(stories) if isinstance(stories, Iterable) else []
         if not stories or not all(isinstance(story, Story) for story in stories):
-            raise TraitError(f"stories must be a list of at least one Story, got {stories!r}.")
+            raise TraitError(f"stories must be a list of at least one Story, got {given!r}; put a single one in [ ].")
         shape = stories[0].attention.shape[1:3]
         for story in stories:
             if story.attention.shape[1:3] != shape:
@@ -154,10 +155,13 @@ class AdaptationDial(BookWidget):
         title = f"{what} in layer {self.layer}, head {self.head}, at t = {self.t:.2f}, row looks at column"
         name = f"P({self.labels[1]})"
         curve, width = _curve(self.stories[self.story], self.t, name, left + size + 60, top), left + size + 320
+        query = min(self.query, len(tokens) - 1)
+        row = ", ".join(f"{token} {_number(value)}" for token, value in zip(tokens, weights[query], strict=True))
+        said = f"{title}; {name} = {self.probability():.2f}. The row of {tokens[query]}: {row}."
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width} {top + max(size, 200) + 30}" '
-            f'width="100%" style="max-width: {width}px"><title>{escape(title)}; {escape(name)} = '
-            f"{self.probability():.2f}.</title>{_text(4, 18, title, 'start')}{''.join(parts)}{curve}</svg>"
+            f'width="100%" style="max-width: {width}px"><title>{escape(said)}</title>'
+            f"{_text(4, 18, title, 'start')}{''.join(parts)}{curve}</svg>"
         )
 
 
@@ -174,9 +178,14 @@ def _text(x: float, y: float, text: str, anchor: str = "middle", size: int = 14)
     )
 
 
+def _number(value: float) -> str:
+    """Return two digits with a true minus sign, and never a negative zero."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "\u2212")
+
+
 def _cell(x: float, y: float, size: int, value: float) -> str:
     color, strength = figure_color("v" if value < 0 else "ia3"), min(0.6 * abs(value), 0.6)
-    text = f"{value:.2f}".replace("-", "\u2212") if abs(value) >= 0.005 else ""
+    text = _number(value) if abs(value) >= 0.005 else ""
     return (
         f'<rect x="{x:g}" y="{y:g}" width="{size - 2}" height="{size - 2}" fill="{color}" '
         f'fill-opacity="{strength:.3f}" stroke="{figure_color("grid")}" stroke-opacity="0.5"/>'
@@ -200,5 +209,6 @@ def _curve(story: dict[str, Any], t: float, name: str, left: float, top: float) 
         *(_text(left - 6, top + tall * (1 - p) + 5, f"{p:g}", "end", 12) for p in (0, 0.5, 1)),
         *(_text(left + wide * p, top + tall + 18, f"{p:g}", size=12) for p in (0, 0.5, 1)),
         _text(left, top - 14, f"{name} against t", "start"),
+        _text(left + wide / 2, top + tall + 38, "t (0: frozen, 1: adapted)", size=12),
     ]
     return "".join(parts)

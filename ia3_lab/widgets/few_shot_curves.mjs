@@ -118,9 +118,17 @@ export function nextMark(marks, at, dx, dy, layout) {
   return column[clamp(column.indexOf(at) + dy, 0, column.length - 1)];
 }
 
-/** Three digits as Python writes them: the dust of binary sums removed first, exact halves to the even digit. */
+/**
+ * Three digits as Python writes them: the dust of binary sums removed first, exact halves to the even digit. A number that
+ * would round to 0.000 without being 0 gets digits up to its first: whether an interval excludes 0 must show.
+ */
 export function digits(value) {
   const clean = Number(Math.abs(value).toFixed(10)), half = clean * 16 % 2 === 1;
+  if (clean > 0 && Number(clean.toFixed(3)) === 0) {
+    let places = 4;
+    while (Number(clean.toFixed(places)) === 0) places++;
+    return fmt(value, places);
+  }
   const kept = half ? 2 * Math.round(clean * 500) / 1000 : clean;
   return fmt(value < 0 ? -kept : kept, 3);
 }
@@ -168,6 +176,12 @@ export function reading(state, row) {
 
 // --- the drawing ---------------------------------------------------------------------------------------------------
 
+/** Whether an interval runs past the axis: only accuracies can, whose axis ends at 0 and 1. */
+export const cutOff = ({ low, high }, view) => view !== "paired" && (low < 0 || high > 1);
+
+/** The short bars at the ends of an interval; a cut end has none. at(value) -> path of one bar. */
+const caps = ({ low, high }, [least, most], at) => [low, high].filter((end) => end >= least && end <= most).map(at).join("");
+
 /** Outline of a mark around the origin. */
 function outline(shape, r) {
   const polygon = (...points) => `M${points.map(([x, y]) => `${x * r} ${y * r}`).join("L")}Z`, w = 0.42;
@@ -210,7 +224,7 @@ function plane(now, rows, width) {
     path(axis?.zero ? `M${left} ${bottom}H${x(0.1)}m4 -5l-4 10m8 0l4 -10m-4 5H${right}` : `M${left} ${bottom}H${right}`, "fs-axis"),
     text((left + right) / 2, height - 5, curve ? "k, training examples (logarithmic axis)" : "parameters besides the head (logarithmic axis)", "fs-label"),
     text(left - 40, top - 13, "accuracy", "fs-label", "start"));
-  if (now.task.chance) nodes.push(path(`M${left} ${y(now.task.chance)}H${right}`, "fs-chance"), text(right, y(now.task.chance) - 5, "guessing", "fs-tick", "end"));
+  if (now.task.chance) nodes.push(path(`M${left} ${y(now.task.chance)}H${right}`, "fs-chance"), text(right, y(now.task.chance) + 13, "guessing", "fs-tick", "end"));
   const places = rows.map((row) => {
     const i = now.shown.findIndex(({ name }) => name === row.method);
     return { x: x(curve ? kShare(row.k) : axis.places[i]) + offset(i), y: y(row.mean), column: curve ? row.k : i, method: row.method, value: row.mean };
@@ -218,7 +232,7 @@ function plane(now, rows, width) {
   nodes.push(...now.shown.map((method) => {
     const mine = rows.map((row, j) => ({ row, ...places[j] })).filter(({ row }) => row.method === method.name);
     return s("g", { class: "fs-series", style: colorOf(method), "data-method": method.name },
-      ...mine.map((one) => stroke(method, `M${one.x} ${y(one.row.low)}V${y(one.row.high)}m-3 0h6M${one.x - 3} ${y(one.row.low)}h6`, "fs-interval")),
+      ...mine.map((one) => stroke(method, `M${one.x} ${y(one.row.low)}V${y(one.row.high)}${caps(one.row, [low, high], (end) => `M${one.x - 3} ${y(end)}h6`)}`, "fs-interval")),
       curve ? stroke(method, `M${mine.map((one) => `${one.x} ${one.y}`).join("L")}`, "fs-curve") : null, ...mine.map((one) => mark(method, one.x, one.y)));
   }));
   return { nodes, places, height: height + 4, layout: curve ? "grid" : "line", box: { left, right, top, bottom } };
@@ -248,7 +262,7 @@ function lines(now, rows, width) {
     return s("g", { class: "fs-series", style: colorOf(method), "data-method": method.name, "data-side": zero ? side(row) : null },
       text(narrow ? left : left - 12, narrow ? y - 15 : y + 4, method.label, "fs-name", narrow ? "start" : "end"),
       ...row.values.map((value) => s("circle", { cx: x(value), cy: y + 9, r: 2.4, class: "fs-draw" })),
-      stroke(method, `M${x(row.low)} ${y}H${x(row.high)}m0 -4v8M${x(row.low)} ${y - 4}v8`, "fs-interval"), mark(method, x(row.mean), y));
+      stroke(method, `M${x(row.low)} ${y}H${x(row.high)}${caps(row, [low, high], (end) => `M${x(end)} ${y - 4}v8`)}`, "fs-interval"), mark(method, x(row.mean), y));
   }));
   return { nodes, places, height: bottom + 46, layout: "rows", box: { left, right, top, bottom } };
 }
@@ -390,7 +404,8 @@ function render({ model, el }) {
     const flat = now.view === "paired" || (now.view === "curve" && now.ks.length === 1);
     for (const node of [plot.node, read, note]) set(node, "hidden", rows.length === 0);
     if (rows.length) plot.draw((flat ? lines : plane)(now, rows, width), rows.map((row) => reading(state(), row)), chartLabel(now), width);
-    say(note, NOTES[flat && now.view === "curve" ? "lines" : now.view]);
+    const cut = rows.some((row) => cutOff(row, now.view)) ? " An interval that runs past 0 or 1 is cut there and has no end bar." : "";
+    say(note, NOTES[flat && now.view === "curve" ? "lines" : now.view] + cut);
     scroll.hidden = !now.numbers || !rows.length;
     table.replaceChildren(...(now.numbers && rows.length ? tableOf(now, rows) : []));
     spoken.say(describe(state()));
@@ -404,7 +419,7 @@ function render({ model, el }) {
 function chartLabel(now) {
   const what = { curve: now.ks.length > 1 ? "accuracy against k" : `accuracy at k = ${now.ks[0]}`, parameters: `accuracy against parameters, k = ${now.k}`,
     paired: `accuracy of ${now.reference.label} minus each other method, k = ${now.k}` }[now.view];
-  return `${now.task.label}: ${what}. ${now.shown.length} methods; the numbers are in the table below the chart.`;
+  return `${now.task.label}: ${what}. A table of all numbers can be shown below the chart.`;
 }
 
 export default { render };

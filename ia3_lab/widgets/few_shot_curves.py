@@ -25,8 +25,8 @@ class FewShotCurves(BookWidget):
     Parameters
     ----------
     runs : iterable of mapping
-        One for each run: ``task``, ``k``, ``method``, ``draw`` and ``accuracy``. Within a task and k every method needs
-        the same draws, at least two.
+        One for each run: ``task``, ``k``, ``method``, ``draw`` (a whole number) and ``accuracy``. Within a task
+        and k every method needs the same draws, at least two.
     methods : iterable of mapping
         ``name``, ``label`` and ``parameters``, the number that is trained besides the classification head, in the
         order of the controls. The names are those of ``ia3_lab.methods.METHODS``.

@@ -149,7 +149,8 @@ function drawHistogram(panel, { read, top, log }) {
     ...countTicks(top, log).flatMap((count) => [line(left, y(count), right, y(count), "ve-grid"),
       text(left - 6, y(count) + 4, fmtCount(count), "end")]),
     ...[0, 0.5, 1, 1.5, 2].map((value) => text(x(value), FLOOR + 17, fmt(value, 1))),
-    text((left + right) / 2, FLOOR + 34, "value of an entry", "middle", "ve-label"), text(0, 10, "entries", "start", "ve-label"));
+    text((left + right) / 2, FLOOR + 34, "value of an entry", "middle", "ve-label"),
+    text(0, 10, "number of entries (same scale in every layer)", "start", "ve-label"));
   const bars = read.counts.map((count, i) => (count ? `M${(left + step * i).toFixed(1)} ${FLOOR}V${y(count).toFixed(1)}h${(step * 0.86).toFixed(2)}V${FLOOR}z` : ""));
   const below = read.counts[0], above = read.counts.at(-1);
   body.replaceChildren(s("path", { d: bars.join(""), class: "ve-bars" }), line(x(1), TOP - 8, x(1), FLOOR + 4, "ve-one"),
@@ -206,6 +207,7 @@ function controls(model, view) {
   const parts = segmented({ label: "Part", options: ["encoder", "decoder", "cross"].map((part) => [part, PART_NAMES[part]]), read: () => view().vector.part, write: (part) => write({ part }) });
   const kinds = segmented({ label: "Vector", options: KINDS.map((kind) => [kind, `l_${kind}`]), read: () => view().vector.kind, write: (kind) => write({ kind }) });
   const layers = slider({ label: "Layer", min: 0, max: 1, step: 1, read: () => view().vector.layer, write: (layer) => write({ layer }), text: (layer) => fmt(layer, 0) });
+  set(layers.node.querySelector("output"), "aria-live", "off");      // the slider says its value itself
   const logs = checkbox({ label: "logarithmic counts", read: () => model.get("log_counts"), write: (on) => update(model, { log_counts: on }) });
   const draw = (now) => {
     set(layers.input, "min", now.layers[0]);
@@ -261,7 +263,9 @@ function noteText({ set: chosen, read }) {
   const exact = read.band === null
     ? `Values are rounded to ${chosen.resolution}.`
     : `Only a histogram and the ${read.units.length} entries farthest from 1 are stored; the other ${fmtCount(read.size - read.units.length)} lie in the shaded band, within ${fmt(read.band, 3)} of 1.`;
-  return `${chosen.note} ${exact}`.trim();
+  const { low, high } = BINS, beyond = read.counts[0] || read.counts.at(-1);
+  const ends = beyond ? ` The bars at the two ends of the histogram count the entries below ${fmt(low, 4)} and above ${fmt(high, 4)}.` : "";
+  return `${chosen.note} ${exact}${ends}`.trim();
 }
 
 function render({ model, el }) {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, NamedTuple
 
@@ -71,7 +71,7 @@ class VectorExplorer(BookWidget):
     np.float64(0.294)
     """
 
-    models = List(Instance(VectorSet)).tag(
+    models = List(Instance(VectorSet), read_only=True).tag(
         sync=True, shown=False, to_json=lambda models, _: [model.to_json() for model in models]
     )
     model = Unicode().tag(sync=True)
@@ -81,16 +81,12 @@ class VectorExplorer(BookWidget):
     unit = Int(-1, min=-1).tag(sync=True)
     log_counts = Bool(False).tag(sync=True)
 
-    def __init__(self, models: Sequence[VectorSet] = (), **traits: Any) -> None:
-        models = list(models) if isinstance(models, tuple) else models
-        first = models[0] if isinstance(models, list) and models else None
-        traits.setdefault("model", getattr(first, "name", ""))
-        super().__init__(models=models, **traits)
-
-    @validate("models")
-    def _check_models(self, proposal: Any) -> list[VectorSet]:
-        _names(proposal.value)
-        return proposal.value
+    def __init__(self, models: Iterable[VectorSet] = (), **traits: Any) -> None:
+        if not set(traits) - {*self.trait_names()}:  # else the base names the unknown one
+            found = _taken(models)
+            traits.setdefault("model", _names(found)[0])
+            self.set_trait("models", found)
+        super().__init__(**traits)
 
     @validate("model")
     def _check_model(self, proposal: Any) -> str:
@@ -138,11 +134,21 @@ class VectorExplorer(BookWidget):
         )
 
 
+def _taken(models: Any) -> list[VectorSet]:
+    """Return the models as a list, or refuse what is none of VectorSets."""
+    found = list(models) if isinstance(models, Iterable) and not isinstance(models, str | Mapping) else [models]
+    listed = ", ".join(type(model).__name__ for model in found[:3]) or "none"
+    if isinstance(models, VectorSet) or not found or not all(isinstance(model, VectorSet) for model in found):
+        single = "; put a single one in [ ]" if len(found) == 1 else ""
+        raise TraitError(f"models must be a list of at least one VectorSet, got {listed}{single}.")
+    return found
+
+
 def _names(models: list[VectorSet]) -> list[str]:
-    """Return the names of the models, or refuse a list that is empty or has a name twice."""
+    """Return the names of the models, or refuse a list that has a name twice."""
     names = [model.name for model in models]
-    if not names or len(set(names)) < len(names):
-        raise TraitError(f"models must be VectorSets of different names, at least one; got {names}.")
+    if len(set(names)) < len(names):
+        raise TraitError(f"models must be VectorSets of different names, got {names}; rename one.")
     return names
 
 
