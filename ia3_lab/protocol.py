@@ -173,7 +173,8 @@ class Search:
     wanted : tuple of Trial
         The trials to make next; empty when the search is done.
     chosen : Trial or None
-        The winner. On each axis it lies between two tried values that did no better.
+        The winner. On each axis larger and smaller values than its own were tried, with the other axes as they stood
+        at that point of the search.
     """
 
     method: str

@@ -1,14 +1,15 @@
-"""Five small tasks of original English sentences, made so that words alone do not give the label away.
+"""Five small tasks of original English sentences. In four of them words without their order say nothing.
 
 A task is one readable file in ``ia3_lab/data/tasks``. Its sentences come in *matched sets*, one sentence per cell of
 the design, which differ in nothing but what the label depends on. A split keeps or leaves out whole sets, so that every
-word stays balanced over the labels however small the split is.
+word stays balanced over the labels however small the split is. A few-shot draw takes single sentences instead, as
+labeled data would come: balanced over the cells, not over the words.
 """
 
 import random
 import textwrap
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -19,7 +20,18 @@ import numpy as np
 from ia3_lab.config import unknown_name, whole_number
 from ia3_lab.task_files import SPLITS, Example, in_turn, make_pools, subsample
 
-__all__ = ["SPLITS", "TASKS", "Card", "Example", "Task", "bag_of_words_accuracy", "build_task", "few_shot", "get_task"]
+__all__ = [
+    "SPLITS",
+    "TASKS",
+    "Card",
+    "Example",
+    "Task",
+    "bag_of_words_accuracy",
+    "build_task",
+    "few_shot",
+    "get_task",
+    "separable_by_words",
+]
 
 TASKS = ("sentiment", "agent", "number", "tense", "act")
 _TIE = 1e-9  # scores closer than this are equal: below it lies rounding, not evidence
@@ -150,6 +162,8 @@ def build_task(data: Mapping[str, Any]) -> Task:
 def few_shot(task: Task | str, k: int, draw: int) -> tuple[Example, ...]:
     """Draw ``k`` training examples in all, labels and cells in turn; a smaller draw is the start of a larger one.
 
+    Single sentences are drawn, not matched sets: see `separable_by_words` for what that leaves open at small k.
+
     Parameters
     ----------
     task : Task or str
@@ -246,6 +260,60 @@ def _credits(fitted: Sequence[Example], scored: Sequence[Example], num_labels: i
     scores = (_counts(scored, words) - x.mean(axis=0)) @ weights + mean
     best = scores >= scores.max(axis=1, keepdims=True) - _TIE
     return best[np.arange(len(scored)), [example.label for example in scored]] / best.sum(axis=1)
+
+
+def separable_by_words(examples: Iterable[Example]) -> bool:
+    """Return whether some linear rule on word counts gives each of these examples its label.
+
+    With w_y the weights of label y and c the word counts of an example (and a 1), the rule is right if
+    ``w_y . c > w_j . c`` for each other label j. Whether such weights exist is a linear program.
+
+    Parameters
+    ----------
+    examples : iterable of Example
+        Two or more, of at least two labels.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    TypeError
+        If one of them is not an example.
+    ValueError
+        If there are fewer than two labels among them.
+
+    References
+    ----------
+    Minsky and Papert (1969), "Perceptrons": which labels a linear rule can tell.
+
+    Examples
+    --------
+    >>> separable_by_words(few_shot("sentiment", 8, draw=0)), separable_by_words(get_task("sentiment").split("test"))
+    (True, False)
+    """
+    from scipy.optimize import linprog
+
+    examples = list(examples)
+    if odd := [example for example in examples if not isinstance(example, Example)]:
+        raise TypeError(f"expected examples, such as a task's split or few_shot gives, got {odd[0]!r:.80}")
+    labels = sorted({example.label for example in examples})
+    if len(labels) < 2:
+        raise ValueError(
+            f"expected examples of at least two labels, got {len(examples)} with labels {labels}; add some"
+        )
+    words = sorted({word for example in examples for word in example.text.split()})
+    counts = np.hstack([_counts(examples, words), np.ones((len(examples), 1))])
+    one = dict(zip(labels, np.eye(len(labels)), strict=True))
+    rows = [
+        np.kron(one[other] - one[example.label], count)  # its product with all weights: w_j . c - w_y . c
+        for example, count in zip(examples, counts, strict=True)
+        for other in labels
+        if other != example.label
+    ]
+    free = np.zeros(len(rows[0]))
+    return linprog(free, A_ub=rows, b_ub=-np.ones(len(rows)), bounds=(None, None)).status == 0
 
 
 def _counts(examples: Sequence[Example], words: Sequence[str]) -> np.ndarray:

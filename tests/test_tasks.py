@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 from ia3_lab import tasks
-from ia3_lab.tasks import SPLITS, TASKS, bag_of_words_accuracy, build_task, few_shot, get_task
+from ia3_lab.tasks import (
+    SPLITS,
+    TASKS,
+    Example,
+    bag_of_words_accuracy,
+    build_task,
+    few_shot,
+    get_task,
+    separable_by_words,
+)
 
 CHANCE = {"sentiment": 1 / 2, "agent": 1 / 2, "number": 1 / 2, "act": 1 / 3}
 SIZES = {"validation": (159, 160), "test": (240,)}
@@ -228,6 +237,44 @@ def test_the_baseline_sees_a_word_that_gives_the_label_away(sentiment_file):
     for cell in sentiment_file["cells"]:
         cell["label"] = cell["name"].split("/")[1].split()[0]
     assert bag_of_words_accuracy(build_task(sentiment_file)) == 1.0
+
+
+def labeled(*rows):
+    return [Example(text, label, "cell", "template", 0) for text, label in rows]
+
+
+@pytest.mark.parametrize(
+    ("rows", "separable"),
+    [
+        ([("good", 1), ("not good", 0), ("bad", 0)], True),
+        ([("good", 1), ("not good", 0), ("bad", 0), ("not bad", 1)], False),  # the exclusive or
+        ([("a b", 0), ("b a", 1)], False),  # the same words in another order
+        ([("a", 0), ("b", 1), ("c", 2), ("a b c", 2)], True),
+    ],
+)
+def test_a_linear_program_says_whether_word_counts_can_tell_the_labels(rows, separable):
+    assert separable_by_words(labeled(*rows)) is separable
+
+
+@pytest.mark.parametrize("name", ["sentiment", "agent", "number", "act"])
+def test_no_linear_rule_on_words_tells_the_labels_of_a_split_of_matched_sets(name):
+    assert not separable_by_words(get_task(name).split("test"))
+    assert separable_by_words(get_task("tense").split("test"))
+
+
+def test_words_can_tell_the_labels_of_a_small_draw_and_not_of_a_large_one():
+    for name in ("sentiment", "agent"):
+        assert all(separable_by_words(few_shot(name, 8, draw)) for draw in range(8))
+        assert not any(separable_by_words(few_shot(name, 128, draw)) for draw in range(8))
+
+
+def test_what_words_cannot_be_asked_about_is_refused():
+    with pytest.raises(ValueError, match=r"at least two labels, got 2 with labels \[1\]"):
+        separable_by_words(labeled(("a", 1), ("b", 1)))
+    with pytest.raises(ValueError, match="at least two labels, got 0"):
+        separable_by_words([])
+    with pytest.raises(TypeError, match=r"expected examples.*'the film'"):
+        separable_by_words(["the film"])
 
 
 def test_folds_that_break_matched_sets_would_report_less_than_chance():
