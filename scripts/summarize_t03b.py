@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--download", action="store_true", help="fetch the published file")
     parser.add_argument("--output", type=Path, default=published.summary_file(), help="where to write the summary")
     parser.add_argument("--check", action="store_true", help="write nothing; compare with what is stored")
-    parser.add_argument("--sha256", default=published.SOURCE["sha256"], help="digest the file must have")
+    parser.add_argument("--sha256", type=str.lower, default=published.SOURCE["sha256"], help="digest of the file")
     options = parser.parse_args(arguments)
     if (options.path is None) != options.download:
         parser.error("give either the path of the published file or --download")
     try:
         path = published.download_t03b() if options.download else options.path
+        check_output(options.output, path)
         summary = derive(path, options.sha256)
         if options.check:
             return check(summary, options.output)
@@ -57,12 +59,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def check_output(output: Path, path: Path) -> None:
+    """Refuse a place for the summary that is a folder, or the published file itself."""
+    if output.is_dir():
+        name = published.summary_file().name
+        raise ValueError(f"--output must be a file, got the folder {output}; write --output {output / name}")
+    if output.exists() and path.exists() and output.samefile(path):
+        raise ValueError(f"--output is {path} itself, which would be lost; give another file for the summary")
+
+
 def write(summary: dict[str, Any], output: Path) -> None:
     """Write the file beside the old one first, which stays as it is if anything goes wrong."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    half = output.with_name(f"{output.name}.part")
-    half.write_text(to_text(summary), encoding="utf8")
-    os.replace(half, output)
+    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
+        half = Path(folder) / output.name
+        half.write_text(to_text(summary), encoding="utf8")
+        os.replace(half, output)
 
 
 def check(summary: dict[str, Any], output: Path) -> int:
@@ -70,7 +82,10 @@ def check(summary: dict[str, Any], output: Path) -> int:
     if not output.is_file():
         print(f"summarize_t03b: there is no {output}; run without --check to write it", file=sys.stderr)
         return 2
-    found = published.disagreements(json.loads(output.read_text("utf8")), summary)
+    try:
+        found = published.disagreements(json.loads(output.read_text("utf8")), summary)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{output} is damaged ({error}); run without --check to write it anew") from error
     print("\n".join(found) or f"{output} agrees with the file")
     return 1 if found else 0
 

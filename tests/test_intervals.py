@@ -7,6 +7,7 @@ import statistics
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from ia3_lab.intervals import interval
@@ -53,8 +54,31 @@ def test_an_interval_cannot_be_changed() -> None:
         ([[0.5, 0.6], [0.7, 0.8]], "in a row, got shape"),
         ([0.5, math.nan, 0.7], "finite numbers"),
         ([0.5, math.inf], "finite numbers"),
+        ([1e308] * 3, "small enough to square"),  # their sum is infinite
+        ([1e200, 2e200], "small enough to square"),
     ],
 )
 def test_values_without_an_interval_are_refused_in_words(values: list, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         interval(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (None, "numbers in a row, got None; pass a list"),
+        (["0.5", "0.6"], r"numbers in a row, got \['0.5', '0.6'\]"),
+        ("0.5", "numbers in a row, got '0.5'"),
+        ({0.5, 0.6}, "numbers in a row, got {"),
+        (list(torch.nn.Parameter(torch.ones(3))), r"tensors with gradients; call .detach\(\).cpu\(\).numpy\(\)"),
+    ],
+)
+def test_what_is_no_row_of_numbers_is_refused_in_words(values: object, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        interval(values)
+
+
+def test_a_generator_a_parameter_and_truth_values_are_numbers_too() -> None:
+    assert interval(value for value in VALUES) == interval(VALUES)
+    assert interval(torch.nn.Parameter(torch.tensor(VALUES, dtype=torch.float64))) == interval(VALUES)
+    assert interval([True, False, True]) == interval([1, 0, 1])

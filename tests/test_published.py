@@ -165,6 +165,14 @@ def test_a_name_says_where_its_vector_sits(name, place):
         ({name_of("encoder", 0, "SelfAttention", "k"): np.ones(63)}, "63 entries, which 32 heads do not divide"),
         ({name_of("encoder", 0, "SelfAttention", "k"): np.ones((8, 8))}, r"its shape is \(8, 8\)"),
         ({name_of("encoder", 0, "SelfAttention", "k"): [1.0, float("nan")]}, "finite numbers"),
+        ({name_of("encoder", 0, "SelfAttention", "k"): ["one", "two"]}, r"must hold numbers, got list \(could not"),
+        ({name_of("encoder", 0, "SelfAttention", "k"): [1.0, 1e200]}, "holds 1e.200, too far from 1"),
+        ({"encoder.block.0.layer.1.EncDecAttention.k.multi_lora_b": [1.0, 1.0]}, "is not the name of a published"),
+        ({"encoder.block.0.layer.1.DenseReluDense.k.multi_lora_b": [1.0, 1.0]}, "is not the name of a published"),
+        (
+            {f"decoder.block.{i}.layer.1.EncDecAttention.k.multi_lora_b": np.ones(64) for i in ("7", "07")},
+            r"'decoder.block.7.*' and 'decoder.block.07.*' stand for the same vector, \('cross', 'k', 7\)",
+        ),
     ],
 )
 def test_what_is_no_set_of_vectors_is_refused_in_words(tensors, says):
@@ -179,6 +187,16 @@ def test_a_number_of_heads_is_whole_and_positive(num_heads):
     assert json.dumps(
         published.summarize({name_of("encoder", 0, "SelfAttention", "k"): np.ones(64)}, num_heads=np.int64(4))
     )
+
+
+def test_numbers_far_from_one_are_counted_at_the_ends():
+    row = only([1e20] * 3 + [-1e20] * 2 + [1.0] * 3, num_heads=4)
+    assert (row["below"], row["above"], sum(row["histogram"])) == (2, 3, 3)
+
+
+def test_a_trained_parameter_is_a_vector():
+    vector = torch.linspace(0.5, 1.5, 64)
+    assert only(torch.nn.Parameter(vector)) == only(vector)
 
 
 # --- the packaged summary ------------------------------------------------------------------------------------------
@@ -239,12 +257,29 @@ def test_a_selection_is_sorted_by_layer_and_an_empty_one_is_refused():
     assert len(summary.select(kind="ff")) == 48
     with pytest.raises(ValueError, match="no vector has part 'cross' and kind 'ff'; there are cross k, cross v,"):
         summary.select("cross", "ff")
+    with pytest.raises(ValueError, match="unknown part 'Decodr'; did you mean 'decoder'"):
+        summary.select("Decodr")
+    with pytest.raises(ValueError, match="unknown kind 'K'; did you mean 'k'"):
+        summary.select("cross", "K")
 
 
 def damaged(change) -> str:
     content = json.loads(published.summary_file().read_text("utf8"))
     change(content)
     return json.dumps(content)
+
+
+def put(row: int, column: str, value, at: int | None = None):
+    """Return the damage that sets an entry of the table, or one number of the list in it."""
+
+    def change(content):
+        cell, column_index = content["rows"][row], content["columns"].index(column)
+        if at is None:
+            cell[column_index] = value
+        else:
+            cell[column_index][at] = value
+
+    return change
 
 
 @pytest.mark.parametrize(
@@ -261,9 +296,29 @@ def damaged(change) -> str:
         (lambda c: c["rows"][5].__setitem__(3, 0.5), "the vectors together give rms"),
         ("[" * 100_000, "recursion"),
         (lambda c: c.update(num_heads=0), "num_heads must be at least 1, got 0"),
-        (lambda c: c["levels"].pop(), "needs a quantile for each level"),
+        (lambda c: c["levels"].pop(), "its levels are .*, expected"),
+        (lambda c: c.update(levels=[str(level) for level in c["levels"]]), "its levels are .*, expected"),
+        (lambda c: c["rows"][3][c["columns"].index("quantiles")].pop(), "needs a quantile for each level"),
         (lambda c: c["rows"][3][-1].pop(), "a value for each moved unit"),
-        (lambda c: c["bins"].pop("low"), "bins needs low, high, count, it has high, count"),
+        (lambda c: c["bins"].pop("low"), "its bins are {'high': .*}, expected {'low': "),
+        (lambda c: c["bins"].update(low=5), "its bins are {'low': 5"),
+        (lambda c: c["bins"].update(low="x"), "its bins are {'low': 'x'"),
+        (lambda c: c.update(source=None), "its source is None, expected"),
+        (lambda c: c.update(num_heads=7), "has 2048 entries, which 7 heads do not divide"),
+        (lambda c: c.update(num_heads=5000), "has 2048 entries, which 5000 heads do not divide"),
+        (put(5, "moved_units", -1, at=0), "moved_units of .* must be at least 0, got -1"),
+        (put(5, "moved_units", 5120, at=0), "moved units of .* must be different ones from 0 to 5119"),
+        (lambda c: put(5, "moved_units", c["rows"][5][-2][1], at=0)(c), "moved units of .* must be different ones"),
+        (put(5, "moved_units", 0.5, at=0), "moved_units of .* must be a whole number, got 0.5"),
+        (put(5, "moved_values", "1", at=0), "moved_values of .* must be a number, got '1'"),
+        (put(5, "moved_values", float("nan"), at=0), "moved_values of .* must be a finite number, got nan"),
+        (put(5, "autocorrelation", "x"), "autocorrelation of .* must be a number, got 'x'"),
+        (put(5, "mean", [1.0]), "mean of .* must be a number, got"),
+        (put(5, "rms", 1e200), "is damaged"),
+        (put(0, "head_share", None), "SelfAttention.k.* needs head_share"),
+        (put(2, "head_share", 0.1), "wi_1.* needs head_share and head_autocorrelation if it is k or v, and only then"),
+        (put(3, "name", name_of("encoder", 0, "SelfAttention", "k")), "stand for the same vector"),
+        (put(3, "name", "encoder.block.00.layer.0.SelfAttention.k.multi_lora_b"), "stand for the same vector"),
         (lambda c: c["overall"].update(negatives=0), "give negatives = 12, the overall figures say 0"),
     ],
 )
@@ -328,6 +383,37 @@ def test_the_script_says_what_is_wrong(tmp_path, capsys):
     assert "or --download" in capsys.readouterr().err
 
 
+def test_the_script_never_writes_over_its_input_or_other_files(tmp_path, capsys):
+    script = load_script()
+    path, sha256 = saved(tmp_path, state(num_layers=1))
+    before = path.read_bytes()
+    (tmp_path / "link.json").symlink_to(path)
+    for output in (path, tmp_path / "link.json"):
+        assert script.main([str(path), "--sha256", sha256, "--output", str(output)]) == 2
+        assert "--output is " in capsys.readouterr().err
+    assert path.read_bytes() == before
+    (tmp_path / "link.json").unlink()
+    (tmp_path / "summary.json.part").write_text("mine")
+    assert script.main([str(path), "--sha256", sha256.upper(), "--output", str(tmp_path / "summary.json")]) == 0
+    assert (tmp_path / "summary.json.part").read_text() == "mine"
+    assert json.loads((tmp_path / "summary.json").read_text())["source"]["sha256"] == sha256
+    capsys.readouterr()
+    assert script.main([str(path), "--sha256", sha256, "--output", str(tmp_path)]) == 2
+    assert f"--output must be a file, got the folder {tmp_path}; write --output" in capsys.readouterr().err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["summary.json", "summary.json.part", "vectors.pt"]
+    assert not tmp_path.with_name(f"{tmp_path.name}.part").exists()
+
+
+@pytest.mark.parametrize("content", [b"old", b"[" * 100_000, b"\xff"], ids=["words", "deep", "no text"])
+def test_a_check_against_a_damaged_summary_names_the_file_and_the_remedy(tmp_path, capsys, content):
+    path, sha256 = saved(tmp_path, state(num_layers=1))
+    (tmp_path / "old.json").write_bytes(content)
+    arguments = [str(path), "--sha256", sha256, "--output", str(tmp_path / "old.json"), "--check"]
+    assert load_script().main(arguments) == 2
+    assert "run without --check to write it anew" in (said := capsys.readouterr().err)
+    assert f"{tmp_path / 'old.json'} is damaged (" in said
+
+
 class Harmful:
     def __reduce__(self):
         return (Path.touch, (Path("harm-was-done"),))
@@ -362,6 +448,25 @@ def test_bytes_that_are_no_torch_file_are_refused(tmp_path, monkeypatch, content
     assert not Path("harm-was-done").exists()
 
 
+@pytest.mark.parametrize("error", [IndexError, KeyError, AssertionError])
+def test_whatever_torch_raises_is_a_damaged_file(tmp_path, monkeypatch, error):
+    def load(*args, **options):
+        raise error("pop from empty list")
+
+    path, sha256 = saved(tmp_path, state(num_layers=1))
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(ValueError, match=rf"vectors.pt does not hold named tensors \({error.__name__}\); fetch"):
+        published.read_t03b(path, sha256=sha256)
+
+
+def test_a_digest_may_have_capitals_and_nothing_else_is_one(tmp_path):
+    path, sha256 = saved(tmp_path, state(num_layers=1))
+    assert list(published.read_t03b(path, sha256=sha256.upper())) == t0_names(1)
+    for wrong in (None, "", sha256[:12], 5):
+        with pytest.raises(ValueError, match=f"sha256 must be 64 hexadecimal digits, got {wrong!r}"):
+            published.read_t03b(path, sha256=wrong)
+
+
 def test_the_script_leaves_the_old_summary_when_the_new_one_cannot_be_written(tmp_path, capsys, monkeypatch):
     script = load_script()
     path, sha256 = saved(tmp_path, state(num_layers=1))
@@ -376,10 +481,7 @@ def test_the_script_leaves_the_old_summary_when_the_new_one_cannot_be_written(tm
     assert script.main([str(path), "--sha256", sha256, "--output", str(tmp_path / "old.json")]) == 2
     assert "no space left" in capsys.readouterr().err
     assert (tmp_path / "old.json").read_text() == "old"
-    monkeypatch.undo()
-    assert script.main([str(path), "--sha256", sha256, "--output", str(tmp_path)]) == 2
-    assert script.main([str(path), "--sha256", sha256, "--output", str(tmp_path / "old.json"), "--check"]) == 2
-    assert "Expecting value" in capsys.readouterr().err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["old.json", "vectors.pt"]
 
 
 def test_a_file_with_another_digest_is_never_unpickled(tmp_path):
@@ -454,6 +556,22 @@ def test_a_download_that_cannot_be_kept_leaves_nothing_behind(tmp_path, serve):
     with pytest.raises(OSError, match="t03b_ia3_finish"):
         published.download_t03b(tmp_path / "cache", url=url, sha256=sha256, timeout=10)
     assert [file.name for file in (tmp_path / "cache").iterdir()] == ["t03b_ia3_finish.pt"]
+
+
+def test_a_folder_may_be_below_home_and_must_have_a_name(tmp_path, monkeypatch, serve):
+    source, sha256 = saved(tmp_path, state(num_layers=1))
+    url, _ = serve(source.read_bytes())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = published.download_t03b("~/x", url=url, sha256=sha256.upper(), timeout=10)
+    assert path == tmp_path / "x" / "t03b_ia3_finish.pt" and path.is_file()
+    with pytest.raises(ValueError, match="folder must name a folder, got ''"):
+        published.download_t03b("", url=url, sha256=sha256, timeout=10)
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), "5", None, -1])
+def test_a_timeout_is_a_finite_number(tmp_path, timeout):
+    with pytest.raises((TypeError, ValueError), match="timeout must be a "):
+        published.download_t03b(tmp_path, url="http://127.0.0.1:9/", timeout=timeout)
 
 
 def test_a_wrong_file_from_the_network_is_refused_and_not_kept(tmp_path, serve):

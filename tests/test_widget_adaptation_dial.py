@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+import torch
 from traitlets import TraitError
 
 from ia3_lab.widgets import AdaptationDial
@@ -155,6 +156,24 @@ def test_a_story_that_does_not_fit_is_refused_with_what_was_expected(changes, me
         make_story(0, **changes)
 
 
+def test_what_was_checked_cannot_change_afterwards():
+    probability, attention = np.linspace(0, 1, 5), make_story(0).attention.copy()
+    story = make_story(0, probability=probability, attention=attention)
+    probability[:] = 7
+    attention[:] = 7
+    assert AdaptationDial(stories=[story], t=1).probability() == 1
+    assert story.attention.max() <= 1
+    with pytest.raises(ValueError, match="read-only"):
+        story.attention[:] = 7
+
+
+def test_tensors_with_gradients_are_detached_or_refused_in_words():
+    numbers = torch.linspace(0, 1, 5, requires_grad=True)
+    assert make_story(0, probability=numbers).probability.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    with pytest.raises(ValueError, match=r"probability must be numbers .*requires grad.*detach\(\)"):
+        make_story(0, probability=list(numbers))
+
+
 def test_rows_within_a_thousandth_of_one_are_accepted():
     assert make_story(0, attention=make_story(0).attention * 1.0009).attention.shape == (5, LAYERS, HEADS, 7, 7)
 
@@ -170,7 +189,7 @@ def test_rows_within_a_thousandth_of_one_are_accepted():
         ({"query": 7}, "query must be a whole number from 0 to 6, got 7"),
         ({"labels": ("positive", "positive")}, "labels must be two different names"),
         ({"labels": ("bad", "good")}, "truth must be one of the labels"),
-        ({"heads": 3}, "(?s)no 'heads'.*expected"),
+        ({"heads": 3}, "unknown argument 'heads'; did you mean 'head'. The arguments are change, head, labels, layer,"),
     ],
 )
 def test_values_out_of_range_are_refused(traits, message):

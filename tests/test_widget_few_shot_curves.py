@@ -350,11 +350,13 @@ def changed(index: int, **changes: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("traits", "says"),
     [
-        ({"task": "agents"}, "task must be one of sentiment, agent, number, tense, act, got 'agents'"),
+        ({"task": "agents"}, "task: unknown task 'agents'; did you mean 'agent'. The tasks are sentiment, agent,"),
+        ({"task": "Sentiment"}, "task: unknown task 'Sentiment'; did you mean 'sentiment'"),
         ({"k": 12}, "k must be one of 8, 16, 32, 64, 128, got 12"),
         ({"k": True}, "k must be one of 8, 16"),
-        ({"reference": "lora"}, "reference must be one of head, .*got 'lora'"),
-        ({"shown_methods": ["ia3", "lora"]}, "shown_methods must be some of head, .*got 'lora'; leave it out"),
+        ({"reference": "lora"}, "reference: unknown method 'lora'; did you mean 'lora-.*The methods are head, ia3"),
+        ({"reference": "IA3"}, "reference: unknown method 'IA3'; did you mean 'ia3'"),
+        ({"shown_methods": ["ia3", "BitFit"]}, "shown_methods: unknown method 'BitFit'; did you mean 'bitfit'"),
         ({"view": "bars"}, "view"),
         ({"runs": []}, "runs must hold at least one run, got none"),
         ({"methods": []}, "methods must hold at least one method, got none"),
@@ -364,19 +366,25 @@ def changed(index: int, **changes: Any) -> list[dict[str, Any]]:
         ({"runs": changed(0, accuracy=1.2)}, "accuracy must be a number from 0 to 1, got 1.2"),
         ({"runs": changed(0, accuracy=math.nan)}, "accuracy must be a number from 0 to 1, got nan"),
         ({"runs": changed(0, accuracy="0.5")}, "accuracy must be a number from 0 to 1, got '0.5'"),
-        ({"runs": changed(0, method="prefix")}, "a run names the method 'prefix'; expected one of head"),
+        ({"runs": changed(0, method="prefix")}, "runs: unknown method 'prefix'.* The methods are head"),
+        ({"runs": changed(0, method="IA3")}, "runs: unknown method 'IA3'; did you mean 'ia3'"),
+        ({"runs": changed(0, method=["ia3"])}, r"runs: unknown method \['ia3'\]. The methods are head"),
         ({"runs": changed(0, k=0)}, "k must be a whole number from 1, got 0"),
         ({"runs": [{"task": "sentiment"}]}, "a run needs task, k, method, draw, accuracy, got .*add k"),
         ({"methods": [{"name": "ia3", "label": "IA3"}]}, "a method needs name, label and parameters, .*add parameters"),
         ({"methods": [*METHODS, METHODS[0]]}, "method 'head' is given twice"),
-        ({"methods": [{"name": "prefix", "label": "p", "parameters": 1}]}, "method 'prefix' is unknown; expected"),
+        ({"methods": [{"name": "prefix", "label": "p", "parameters": 1}]}, "methods: unknown method 'prefix'.*The"),
+        ({"methods": [METHODS[0] | {"name": ["head"]}]}, r"methods: unknown method \['head'\]. The methods are head"),
+        ({"methods": [METHODS[0] | {"label": None}]}, "label of 'head' must be text, got None; write how to call it"),
         ({"methods": [METHODS[0] | {"parameters": -1}]}, "parameters of 'head' must be a whole number from 0, got -1"),
         ({"tasks": TASKS[1:]}, "tasks must name each task of the runs once"),
         (
             {"tasks": [TASKS[0] | {"chance": 1.5}, *TASKS[1:]]},
             "chance of 'sentiment' must lie between 0 and 1, got 1.5",
         ),
-        ({"methdos": []}, "FewShotCurves has no 'methdos'; expected names among"),
+        ({"methdos": []}, "unknown argument 'methdos'; did you mean 'methods'. The arguments are k, methods, numbers,"),
+        ({"tasks": [TASKS[0] | {"name": "Sentiment"}, *TASKS[1:]]}, "tasks: unknown task 'Sentiment'; did you mean"),
+        ({"tasks": [TASKS[0] | {"name": ["act"]}, *TASKS[1:]]}, r"tasks: unknown task \['act'\]"),
         ({"runs": None}, "runs must be a list of dicts, got None"),
         ({"runs": "runs.csv"}, r"runs must be a list of dicts, got 'runs.csv'; put a single one in \[ \]"),
         ({"runs": RUNS[0]}, r"runs must be a list of dicts, got .*; put a single one in \[ \]"),
@@ -387,8 +395,8 @@ def changed(index: int, **changes: Any) -> list[dict[str, Any]]:
         ({"runs": changed(0, draw="first")}, "draw must be a whole number, got 'first'"),
         ({"runs": changed(0, draw=[1])}, r"draw must be a whole number, got \[1\]"),
         ({"runs": changed(0, task=None)}, "task must be a name, got None"),
-        ({"runs": changed(0, method="bitfti")}, "the method 'bitfti'; expected one of head, .*did you mean 'bitfit'"),
-        ({"methods": [{"name": "ia33", "label": "p", "parameters": 1}]}, "method 'ia33' is unknown.*mean 'ia3'"),
+        ({"runs": changed(0, method="bitfti")}, "runs: unknown method 'bitfti'; did you mean 'bitfit'"),
+        ({"methods": [{"name": "ia33", "label": "p", "parameters": 1}]}, "method 'ia33'; did you mean 'ia3'"),
         ({"tasks": [TASKS[0] | {"chance": "half"}, *TASKS[1:]]}, "must lie between 0 and 1, got 'half'"),
         ({"tasks": [TASKS[0] | {"label": 3}, *TASKS[1:]]}, "label of 'sentiment' must be text, got 3"),
     ],
@@ -422,6 +430,13 @@ def test_a_refused_choice_leaves_the_widget_as_it_was(name: str, wrong: object) 
     with pytest.raises(TraitError):
         setattr(widget, name, wrong)
     assert (repr(widget), widget.picture()) == before
+
+
+def test_a_name_appended_past_the_checks_is_not_drawn() -> None:
+    widget = few_shot_curves(shown_methods=["ia3"])
+    before = widget.picture()
+    widget.shown_methods.append("bogus")
+    assert widget.picture() == before
 
 
 def test_the_data_cannot_be_exchanged_afterwards() -> None:

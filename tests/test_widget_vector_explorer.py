@@ -8,12 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from traitlets import TraitError
 
 from ia3_lab import published
 from ia3_lab.widgets import VectorExplorer
 from ia3_lab.widgets._vector_data import BINS, histogram, pack
-from ia3_lab.widgets.vector_explorer import SummarizedVector, VectorSet
+from ia3_lab.widgets.vector_explorer import StoredVector, SummarizedVector, VectorSet
 
 SIZES = {"k": 24, "v": 24, "ff": 50}
 
@@ -103,6 +104,10 @@ def test_equal_data_make_equal_sets_and_other_data_others():
         ),
         ({"layer.0.k": [1.0, float("inf")]}, {}, "finite"),
         ({"layer.0.k": [1.0, 500.0]}, {}, "holds 500, too far from 1 for steps of 0.002; give a larger resolution"),
+        ({"layer.0.k": [1e20, 1.0, 1.5]}, {}, "holds 1e.20, too far from 1"),  # no int has room for its steps
+        ({"layer.0.k": [1.0, 1.5]}, {"resolution": 1e-300}, "holds 1.5, too far from 1 for steps of 1e-300"),
+        ({"layer.0.k": [1.0, 1e300]}, {"resolution": 1e-300}, "holds 1e.300, too far from 1"),
+        ({"layer.0.k": list(torch.ones(2, requires_grad=True))}, {}, r"got list \(.*requires grad.*detach\(\)"),
         ({"layer.0.k": [1.0]}, {"resolution": 0.0}, "resolution must be positive and finite, got 0"),
         ({"layer.0.k": [1.0]}, {"resolution": float("inf")}, "resolution must be positive and finite, got inf"),
         ({"layer.0.k": [1.0]}, {"resolution": "fine"}, "resolution must be positive and finite, got 'fine'"),
@@ -126,6 +131,65 @@ def test_data_that_are_no_vectors_are_refused_in_words(keys, options, says):
         VectorSet.from_arrays("toy", keys, **options)
 
 
+def test_a_trained_parameter_is_a_vector():
+    vector = torch.nn.Parameter(torch.tensor([1.0, 1.5, 0.25]))
+    assert VectorSet.from_arrays("toy", {"layer.0.k": vector}).vectors[0].steps == (0, 250, -375)
+
+
+def summarized(**changes) -> SummarizedVector:
+    """Return four ones, known as a summary, with one of them named."""
+    fields = {"part": "", "kind": "k", "layer": 0, "size": 4, "mean": 1.0, "rms": 0.0, "near_one": 4, "negatives": 0}
+    known = {"histogram": (*[0] * 41, 4, *[0] * 41), "units": (2,), "steps": (0,)}
+    return SummarizedVector(**{**fields, **known, **changes})
+
+
+@pytest.mark.parametrize(
+    ("vectors", "says"),
+    [
+        (("a",), "vectors of toy must be StoredVectors or SummarizedVectors, got 'a'"),
+        (None, "vectors of toy must be .*, got None"),
+        ([StoredVector("", "k", -1, (0,))], "the vector at .*: its layer must be at least 0, got -1"),
+        ([StoredVector("", "k", 0, ())], "the vector at .*: it has no entries"),
+        ([StoredVector("", "k", 0, (0.5,))], "expected whole numbers, got float64"),
+        ([StoredVector("", "k", 0, (32768,))], "within 32767 of 0, got 32768"),
+        ([summarized(histogram=(4,))], "histogram must have 83 counts that add up to its 4 entries"),
+        ([summarized(histogram=(5, -1, *[0] * 81))], "histogram must have 83 counts"),
+        ([summarized(size=5)], "add up to its 5 entries"),
+        ([summarized(units=(4,))], "at least one unit, from 0 to 3, and a step for each"),
+        ([summarized(units=(), steps=())], "at least one unit"),
+        ([summarized(units=(1, 2))], "a step for each"),
+        ([summarized(negatives=-1)], "negatives must be at least 0, got -1"),
+        ([summarized(rms=float("nan"))], "rms must be a finite number, got nan"),
+        (
+            [summarized(size=40_000, histogram=(20_000, 20_000, *[0] * 81), units=(39_999,))],
+            "within 32767 of 0, got 39999",
+        ),
+    ],
+)
+def test_a_set_that_could_not_be_drawn_is_refused_when_it_is_made(vectors, says):
+    with pytest.raises(ValueError, match=says):
+        VectorSet("toy", "", vectors)
+
+
+@pytest.mark.parametrize("resolution", [0, float("nan"), True, None])
+def test_a_set_needs_a_resolution(resolution):
+    with pytest.raises(ValueError, match=f"resolution must be positive and finite, got {resolution}"):
+        VectorSet("toy", "", (summarized(),), resolution=resolution)
+
+
+def test_a_set_has_a_tuple_of_its_own():
+    vectors = [summarized()]
+    made = VectorSet("toy", "", vectors)
+    vectors.clear()
+    assert made.vectors == (summarized(),)
+    assert "4 entries" in VectorExplorer(models=[made]).picture()
+
+
+def test_large_values_are_counted_at_the_ends():
+    counts = histogram(np.array([1e30, -1e30, 1.0]))
+    assert (counts[0], counts[41], counts[-1]) == (1, 1, 1)
+
+
 def test_a_summary_with_other_bins_is_refused():
     with pytest.raises(ValueError, match=r"must have the bins .*81.*, it has .*80"):
         VectorSet.from_summary("other", SimpleNamespace(bins={**BINS, "count": 80}, vectors=[]))
@@ -143,12 +207,12 @@ def test_a_summary_with_other_bins_is_refused():
         ({"models": "toy"}, "(?i)models"),
         ({"models": [models()[0], models()[0]]}, "of different names"),
         ({"models": [3]}, "(?i)models"),
-        ({"models": models(), "model": "tyo"}, "model must be one of 'toy', 'summary', got 'tyo'"),
+        ({"models": models(), "model": "Tyo"}, "unknown model 'Tyo'; did you mean 'toy'. The models are 'toy', 'summ"),
         ({"models": models(), "kind": "q"}, "'kind' trait"),
         ({"models": models(), "part": "middle"}, "'part' trait"),
         ({"models": models(), "layer": -1}, "'layer' trait"),
         ({"models": models(), "unit": -2}, "'unit' trait"),
-        ({"layers": 1}, "has no 'layers'; expected names among"),
+        ({"layers": 1}, "VectorExplorer expected one of its own arguments, got the unknown argument 'layers'; did you"),
     ],
 )
 def test_bad_values_are_refused_with_what_was_expected(traits, says):

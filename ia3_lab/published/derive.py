@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,12 @@ BINS = {"low": -0.0125, "high": 2.0125, "count": 81}
 LEVELS = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 #: How many of the entries farthest from 1 are kept of each vector.
 NUM_MOVED = 24
-_NAME = re.compile(r"(encoder|decoder)\.block\.(\d+)\.layer\.\d+\.(\w+)\.(k|v|wi_1)\.multi_lora_b")
+_NAME = re.compile(r"(encoder|decoder)\.block\.(\d+)\.layer\.\d+\.(\w+\.\w+)\.multi_lora_b")
+#: Module and weight of each vector in a block -> its kind. Only a decoder has EncDecAttention.
+_KINDS = {f"{module}.{kind}": kind for module in ("SelfAttention", "EncDecAttention") for kind in "kv"}
+_KINDS |= {"DenseReluDense.wi_1": "ff"}
+#: The largest number of float32, the precision of the published file; squares of larger ones may overflow.
+_LARGEST = float(np.finfo(np.float32).max)
 FIELDS = ("size", "mean", "rms", "minimum", "maximum", "quantiles", "histogram", "below", "above", "near_one")
 FIELDS += ("above_one", "outside_half", "near_zero", "negatives")
 _COLUMNS = ("name", *FIELDS, "autocorrelation", "head_share", "head_autocorrelation", "moved_units", "moved_values")
@@ -38,13 +43,31 @@ def place_of(name: str) -> tuple[str, str, int]:
     ('cross', 'v', 7)
     """
     match = _NAME.fullmatch(name) if isinstance(name, str) else None
-    if not match:
+    stack, layer, weight = match.groups() if match else ("", "", "")
+    part = "cross" if weight.startswith("EncDecAttention") else stack
+    if weight not in _KINDS or (stack, part) == ("encoder", "cross"):
         raise ValueError(
             f"{name!r} is not the name of a published vector; expected names such as "
             "'encoder.block.0.layer.0.SelfAttention.k.multi_lora_b'"
         )
-    stack, layer, module, leaf = match.groups()
-    return "cross" if module == "EncDecAttention" else stack, {"wi_1": "ff"}.get(leaf, leaf), int(layer)
+    return part, _KINDS[weight], int(layer)
+
+
+def places_of(names: Iterable[str]) -> list[tuple[str, str, int]]:
+    """Return what `place_of` says of each name.
+
+    Raises
+    ------
+    ValueError
+        If a name is not of that form, or two stand for the same vector.
+    """
+    found: dict[tuple[str, str, int], str] = {}
+    for name in names:
+        place = place_of(name)
+        if place in found:
+            raise ValueError(f"{found[place]!r} and {name!r} stand for the same vector, {place}; leave one out")
+        found[place] = name
+    return list(found)
 
 
 def summarize(tensors: Mapping[str, ArrayLike], *, num_heads: int = NUM_HEADS) -> dict[str, Any]:
@@ -53,7 +76,7 @@ def summarize(tensors: Mapping[str, ArrayLike], *, num_heads: int = NUM_HEADS) -
     Parameters
     ----------
     tensors : mapping from str to array_like, each of shape (d,) or (d, 1)
-        Names as in the published file, which `place_of` reads.
+        Names as in the published file, which `place_of` reads. Tensors are detached.
     num_heads : int
         Attention heads; the size of every k and v is a multiple of it.
 
@@ -67,11 +90,13 @@ def summarize(tensors: Mapping[str, ArrayLike], *, num_heads: int = NUM_HEADS) -
     TypeError
         If the number of heads is not a whole number.
     ValueError
-        If a name is unknown, a vector is not a vector of finite numbers, or its heads do not divide it.
+        If a name is unknown, two stand for one vector, a vector is not a vector of finite numbers, or its heads do not
+        divide it.
     """
     if not isinstance(tensors, Mapping) or not tensors:
         raise ValueError(f"expected at least one named vector, got {tensors!r:.60}; pass what read_t03b returned")
     num_heads = whole_number(num_heads, "num_heads", least=1)
+    places_of(tensors)
     vectors = {name: _vector(name, values) for name, values in tensors.items()}
     rows = [_row(name, vector, num_heads) for name, vector in vectors.items()]
     return {
@@ -85,10 +110,16 @@ def summarize(tensors: Mapping[str, ArrayLike], *, num_heads: int = NUM_HEADS) -
 
 
 def _vector(name: str, values: ArrayLike) -> np.ndarray:
-    vector = np.asarray(values, dtype=float)
+    try:
+        vector = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=float)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} must hold numbers, got {type(values).__name__} ({error}); pass an array") from None
     shape = vector.shape
     if vector.size < 2 or vector.size != shape[0] or not np.isfinite(vector).all():
         raise ValueError(f"{name} must hold at least 2 finite numbers in shape (d,) or (d, 1), its shape is {shape}")
+    far = vector.flat[np.abs(vector).argmax()]
+    if abs(far) > _LARGEST:
+        raise ValueError(f"{name} holds {far:g}, too far from 1 for float32; did the training diverge?")
     return vector.reshape(-1)
 
 
@@ -107,8 +138,9 @@ def _row(name: str, vector: np.ndarray, num_heads: int) -> dict[str, Any]:
 
 def _statistics(values: np.ndarray) -> dict[str, Any]:
     away = np.abs(values - 1)
-    place = np.floor((values - BINS["low"]) / (BINS["high"] - BINS["low"]) * BINS["count"]).astype(int)
-    count = np.bincount(np.clip(place, -1, BINS["count"]) + 1, minlength=BINS["count"] + 2).tolist()
+    place = np.floor((values - BINS["low"]) / (BINS["high"] - BINS["low"]) * BINS["count"])
+    place = np.clip(place, -1, BINS["count"]).astype(int)  # clipped first: a large float is no int
+    count = np.bincount(place + 1, minlength=BINS["count"] + 2).tolist()
     numbers = (values.mean(), np.sqrt(np.mean(away**2)), values.min(), values.max())
     return {
         **dict(zip(FIELDS[:5], (values.size, *(_rounded(number, 5) for number in numbers)), strict=True)),

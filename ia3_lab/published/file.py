@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import pickle
+import re
 import tempfile
 import threading
 import urllib.error
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ia3_lab.config import check_number
 
 #: Where the file comes from and what it is. Opened in that repository: LICENSE, README.md,
 #: configs/ia3.json, configs/pretrain.json, src/models/lora.py and bin/pretrain_3b.sh.
@@ -45,7 +47,7 @@ def download_t03b(
     Parameters
     ----------
     folder : path, optional
-        Where to keep it; ``~/.cache/ia3_lab`` when None.
+        Where to keep it, ``~`` being your home; ``~/.cache/ia3_lab`` when None.
     url, sha256 : str
         Address and digest; the pinned ones when left out.
     timeout : float
@@ -60,12 +62,16 @@ def download_t03b(
     ------
     ConnectionError
         If the address does not answer in time.
-    ValueError
-        If what came is not the published file. Nothing is kept then.
+    TypeError, ValueError
+        If what came is not the published file, and nothing is kept then; or if an argument makes no sense.
     OSError
         If the file cannot be written.
     """
-    target = Path(folder or Path.home() / ".cache" / "ia3_lab") / Path(SOURCE["path"]).name
+    if folder == "":
+        raise ValueError("folder must name a folder, got ''; pass '.' for this one, None for ~/.cache/ia3_lab")
+    sha256 = _digest(sha256)
+    check_number(timeout, "timeout", least=0)
+    target = Path("~/.cache/ia3_lab" if folder is None else folder).expanduser() / Path(SOURCE["path"]).name
     if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == sha256:
         return target
     data = _fetch(url, timeout)
@@ -102,6 +108,13 @@ def _fetch(url: str, timeout: float) -> bytes:
     return answer["data"]
 
 
+def _digest(sha256: str) -> str:
+    """Return the digest in lower case, or say that it is none."""
+    if not isinstance(sha256, str) or not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise ValueError(f"sha256 must be 64 hexadecimal digits, got {sha256!r}; leave it out for the published file's")
+    return sha256.lower()
+
+
 def _check_digest(data: bytes, sha256: str, name: str) -> None:
     digest = hashlib.sha256(data).hexdigest()
     if digest != sha256:
@@ -134,6 +147,7 @@ def read_t03b(path: str | os.PathLike[str], *, sha256: str = SOURCE["sha256"]) -
     """
     import torch
 
+    sha256 = _digest(sha256)
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {file}; fetch it with download_t03b")
@@ -142,7 +156,7 @@ def read_t03b(path: str | os.PathLike[str], *, sha256: str = SOURCE["sha256"]) -
     try:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         vectors = {name: tensor.detach().float().numpy() for name, tensor in state.items()}
-    except (pickle.UnpicklingError, EOFError, RuntimeError, AttributeError, TypeError) as error:
+    except Exception as error:  # torch raises errors of many kinds
         reason = type(error).__name__  # torch's own words recommend to load the file unsafely
         raise ValueError(f"{file.name} does not hold named tensors ({reason}); fetch the file anew") from None
     if odd := [f"{name} {vector.shape}" for name, vector in vectors.items() if vector.size not in vector.shape[:1]]:

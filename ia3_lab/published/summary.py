@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ia3_lab.config import whole_number
-from ia3_lab.published.derive import BINS, FIELDS, place_of
+from ia3_lab.config import check_number, unknown_name, whole_number
+from ia3_lab.published.derive import BINS, FIELDS, LEVELS, places_of
 
 FORMAT = 1
 
@@ -96,6 +96,10 @@ class PublishedSummary:
         ValueError
             If there is no such vector.
         """
+        for what, name in (("part", part), ("kind", kind)):
+            names = list(dict.fromkeys(getattr(vector, what) for vector in self.vectors))
+            if name not in (None, *names):
+                raise unknown_name(what, name, names)
         found = [v for v in self.vectors if part in (None, v.part) and kind in (None, v.kind)]
         if not found:
             places = ", ".join(sorted({f"{v.part} {v.kind}" for v in self.vectors}))
@@ -177,7 +181,7 @@ def load_t03b(path: str | os.PathLike[str] | None = None) -> PublishedSummary:
     try:
         summary = _parse(json.loads(file.read_text("utf8")))
         _check(summary)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, ArithmeticError) as error:
         raise ValueError(f"the summary at {file.name} is damaged ({error}); {what_to_do}") from error
     return summary
 
@@ -185,12 +189,17 @@ def load_t03b(path: str | os.PathLike[str] | None = None) -> PublishedSummary:
 def _parse(content: dict[str, Any]) -> PublishedSummary:
     if content["format"] != FORMAT:
         raise ValueError(f"its format is {content['format']!r}, expected {FORMAT}")
+    for name, expected in (("bins", BINS), ("levels", list(LEVELS))):
+        if content[name] != expected:
+            raise ValueError(f"its {name} are {content[name]!r}, expected {expected}")
+    if not isinstance(content["source"], dict):
+        raise ValueError(f"its source is {content['source']!r}, expected what published.SOURCE holds")
     num_heads = whole_number(content["num_heads"], "num_heads", least=1)
-    vectors = []
-    for row in content["rows"]:
-        fields = _tuples(dict(zip(content["columns"], row, strict=True)))
-        part, kind, layer = place_of(fields["name"])
-        vectors.append(VectorSummary(part=part, kind=kind, layer=layer, num_heads=num_heads, **fields))
+    rows = [_tuples(dict(zip(content["columns"], row, strict=True))) for row in content["rows"]]
+    vectors = [
+        VectorSummary(part=part, kind=kind, layer=layer, num_heads=num_heads, **row)
+        for (part, kind, layer), row in zip(places_of(row["name"] for row in rows), rows, strict=True)
+    ]
     overall = Statistics(**_tuples(content["overall"]))
     return PublishedSummary(content["source"], content["bins"], tuple(content["levels"]), overall, tuple(vectors))
 
@@ -201,16 +210,33 @@ def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _check(summary: PublishedSummary) -> None:
     """Hold each vector to its histogram and its lists to their lengths, and all together to the overall figures."""
-    if summary.bins.keys() != BINS.keys():
-        raise ValueError(f"bins needs {', '.join(BINS)}, it has {', '.join(summary.bins)}")
+    _check_numbers(summary.overall, "overall")
     for vector in summary.vectors:
+        _check_numbers(vector, vector.name)
         counted = sum(vector.histogram) + vector.below + vector.above
         if counted != vector.size or len(vector.histogram) != summary.bins["count"]:
             raise ValueError(f"the histogram of {vector.name} counts {counted} entries of {vector.size}")
         if len(vector.quantiles) != len(summary.levels) or len(vector.moved_units) != len(vector.moved_values):
             raise ValueError(f"{vector.name} needs a quantile for each level, and a value for each moved unit")
+        if len(set(vector.moved_units)) < len(vector.moved_units) or max(vector.moved_units, default=0) >= vector.size:
+            raise ValueError(f"the moved units of {vector.name} must be different ones from 0 to {vector.size - 1}")
+        if vector.kind != "ff" and vector.size % vector.num_heads:
+            raise ValueError(f"{vector.name} has {vector.size} entries, which {vector.num_heads} heads do not divide")
+        if {vector.head_share is None, vector.head_autocorrelation is None} != {vector.kind == "ff"}:
+            raise ValueError(f"{vector.name} needs head_share and head_autocorrelation if it is k or v, and only then")
     together = combine(summary.vectors)
     for name in (field for field in FIELDS if field != "quantiles"):
         one, other = getattr(together, name), getattr(summary.overall, name)
         if one != other and not (isinstance(one, float) and abs(one - other) < 1e-4):
             raise ValueError(f"the vectors together give {name} = {one}, the overall figures say {other}")
+
+
+def _check_numbers(record: Statistics, name: str) -> None:
+    """Hold every field to its declared type: whole numbers from 0, finite numbers or None, a tuple of such numbers."""
+    for field in fields(record):
+        value, what = getattr(record, field.name), f"{field.name} of {name}"
+        for number in value if "tuple" in field.type else (value,):
+            if "int" in field.type:
+                whole_number(number, what, least=2 if field.name == "size" else 0)
+            elif "float" in field.type and not (number is None and "None" in field.type):
+                check_number(number, what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import anywidget
 from traitlets import TraitError
 
+from ia3_lab.config import unknown_name
 from ia3_lab.style import theme_css
 
 _FOLDER = Path(__file__).parent
@@ -39,12 +41,17 @@ class BookWidget(anywidget.AnyWidget):
         super().__init_subclass__(**kwargs)
 
     def __init__(self, **traits: Any) -> None:
-        known = [name for name in self.trait_names() if not name.startswith("_")]
         if unknown := sorted(set(traits) - {*self.trait_names()}):
-            raise TraitError(
-                f"{type(self).__name__} has no {unknown[0]!r}; expected names among {', '.join(sorted(known))}."
-            )
+            error = unknown_name("argument", unknown[0], self._arguments())
+            raise TraitError(f"{type(self).__name__} expected one of its own arguments, got the {error}")
         super().__init__(**traits)
+
+    def _arguments(self) -> list[str]:
+        """Return the names that the constructor takes, without those of every widget."""
+        named = inspect.signature(type(self).__init__).parameters.values()
+        names = {one.name for one in named if one.kind is not one.VAR_KEYWORD} - {"self"}
+        names |= {name for name, trait in self.traits().items() if not trait.read_only and not name.startswith("_")}
+        return sorted(name for name in names if not hasattr(anywidget.AnyWidget, name))
 
     def picture(self) -> str:
         """Return a static SVG of the current state, with a ``<title>`` that says what it shows."""

@@ -16,6 +16,8 @@ LEVELS = 255
 class Story:
     """One sentence at several values of t, as a model computed it: ``l(t) = 1 + t * (l - 1)``.
 
+    Arrays are copied, so that nothing changes them after they were checked; tensors are detached.
+
     Parameters
     ----------
     tokens : sequence of str, n entries
@@ -142,13 +144,14 @@ def as_dict(story: Story) -> dict[str, Any]:
 
 
 def _numbers(name: str, values: Any) -> np.ndarray:
-    """Return the values as an array of floats, or say whose they were."""
+    """Return the values as a read-only array of floats of its own, or say whose they were."""
     try:
-        return np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{name} must be numbers in a full array, got {type(values).__name__}: {_short(values)}."
-        ) from None
+        array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=float).copy()
+    except (TypeError, ValueError, RuntimeError) as error:
+        got = f"{type(values).__name__}: {_short(values)} ({error})"
+        raise ValueError(f"{name} must be numbers in a full array, got {got}.") from None
+    array.flags.writeable = False
+    return array
 
 
 def _short(values: Any) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
 from traitlets import TraitError
 
+from ia3_lab.config import unknown_name
 from ia3_lab.style import METHOD_STYLES
 
 #: line in `METHOD_STYLES` -> stroke-dasharray of SVG
@@ -62,10 +62,10 @@ def _mapping(name: str, one: Any) -> Mapping[str, Any]:
     return one
 
 
-def _nearest(name: Any, names: Iterable[str]) -> str:
-    """Return "; did you mean ...?" where a name is close, else nothing."""
-    near = get_close_matches(str(name), list(names), 1, 0.4)
-    return f"; did you mean {near[0]!r}?" if near else "."
+def _label(name: str, label: Any) -> str:
+    if not isinstance(label, str) or not label:
+        raise TraitError(f"label of {name!r} must be text, got {label!r}; write how to call it.")
+    return str(label)
 
 
 def _methods(methods: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -73,13 +73,14 @@ def _methods(methods: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for method in methods:
         if missing := {"name", "label", "parameters"} - set(method):
             raise TraitError(f"a method needs name, label and parameters, got {dict(method)}; add {min(missing)}.")
-        name, parameters = method["name"], method["parameters"]
-        if name not in METHOD_STYLES or name in found:
-            fault, near = ("given twice", ".") if name in found else ("unknown", _nearest(name, METHOD_STYLES))
-            raise TraitError(f"method {name!r} is {fault}; expected each once among {', '.join(METHOD_STYLES)}{near}")
+        name, label, parameters = method["name"], method["label"], method["parameters"]
+        if name not in [*METHOD_STYLES]:  # a list, because a name may be anything, unhashable too
+            raise TraitError(f"methods: {unknown_name('method', name, METHOD_STYLES)}")
+        if name in found:
+            raise TraitError(f"method {name!r} is given twice; leave one out.")
         if isinstance(parameters, bool) or not isinstance(parameters, Integral) or parameters < 0:
             raise TraitError(f"parameters of {name!r} must be a whole number from 0, got {parameters!r}; count again.")
-        found[name] = {"name": name, "label": str(method["label"]), "parameters": int(parameters), **_look(name)}
+        found[name] = {"name": name, "label": _label(name, label), "parameters": int(parameters), **_look(name)}
     if not found:
         raise TraitError("methods must hold at least one method, got none; pass dicts of name, label and parameters.")
     return list(found.values())
@@ -99,8 +100,7 @@ def _cells(runs: Iterable[Mapping[str, Any]], names: list[str]) -> dict[str, dic
             raise TraitError(f"a run needs {', '.join(_RUN)}, got {dict(run)}; add {missing[0]}.")
         task, k, method, draw, accuracy = (run[key] for key in _RUN)
         if method not in names:
-            near = _nearest(method, names)
-            raise TraitError(f"a run names the method {method!r}; expected one of {', '.join(names)}{near}")
+            raise TraitError(f"runs: {unknown_name('method', method, names)}")
         if not isinstance(task, str) or not task:
             raise TraitError(f"task must be a name, got {task!r} in {dict(run)}; correct it.")
         if isinstance(draw, bool) or not isinstance(draw, Integral):
@@ -134,14 +134,14 @@ def _tasks(tasks: Iterable[Mapping[str, Any]] | None, names: list[str]) -> list[
     if tasks is None:
         return [{"name": name, "label": name, "chance": None} for name in names]
     found = [{"label": task.get("name"), "chance": None, **task} for task in tasks]
-    if sorted(str(task.get("name")) for task in found) != sorted(names):
-        came = ", ".join(str(task.get("name")) for task in found)
+    given = [task.get("name") for task in found]
+    if unknown := [name for name in given if name not in names]:
+        raise TraitError(f"tasks: {unknown_name('task', unknown[0], names)}")
+    if sorted(given) != sorted(names):
+        came = ", ".join(given)
         raise TraitError(f"tasks must name each task of the runs once ({', '.join(names)}), got {came}; match them.")
     for task in found:
-        if not isinstance(task["label"], str) or not task["label"]:
-            raise TraitError(
-                f"label of {task['name']!r} must be text, got {task['label']!r}; leave it out for the name."
-            )
+        _label(task["name"], task["label"])
         if task["chance"] is not None and not (isinstance(task["chance"], Real) and 0 < task["chance"] < 1):
             raise TraitError(
                 f"chance of {task['name']!r} must lie between 0 and 1, got {task['chance']!r}; correct it."

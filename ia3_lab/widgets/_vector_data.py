@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from ia3_lab.config import check_number, whole_number
 
 #: Bins of every histogram: 0.025 wide, one of them centered on 1, the first on 0 and the last on 2.
 BINS = {"low": -0.0125, "high": 2.0125, "count": 81}
@@ -38,6 +40,10 @@ class StoredVector:
         """Number of entries."""
         return len(self.steps)
 
+    def _check(self) -> None:
+        if not self.size:
+            raise ValueError("it has no entries")
+
     def _pack(self) -> dict[str, Any]:
         return {"steps": pack(self.steps)}
 
@@ -62,6 +68,17 @@ class SummarizedVector:
     units: tuple[int, ...]
     steps: tuple[int, ...]
 
+    def _check(self) -> None:
+        bins = BINS["count"] + 2
+        if len(self.histogram) != bins or min(self.histogram) < 0 or sum(self.histogram) != self.size:
+            raise ValueError(f"its histogram must have {bins} counts that add up to its {self.size} entries")
+        if not 1 <= len(self.units) == len(self.steps) or not all(0 <= unit < self.size for unit in self.units):
+            raise ValueError(f"it needs at least one unit, from 0 to {self.size - 1}, and a step for each")
+        for name in ("near_one", "negatives"):
+            whole_number(getattr(self, name), name, least=0)
+        for name in ("mean", "rms"):
+            check_number(getattr(self, name), name)
+
     def _pack(self) -> dict[str, Any]:
         figures = {"mean": self.mean, "rms": self.rms, "near_one": self.near_one, "negatives": self.negatives}
         return {**figures, "packed": pack((*self.histogram, *self.units, *self.steps)), "moved": len(self.units)}
@@ -77,7 +94,7 @@ class VectorSet:
         How the model is called in the list.
     note : str
         A sentence or two: what the numbers are and where they come from.
-    vectors : tuple of StoredVector or SummarizedVector
+    vectors : iterable of StoredVector or SummarizedVector
         At most one for each part, kind and layer.
     num_heads : int, optional
         Attention heads, to mark them in k and v.
@@ -89,8 +106,8 @@ class VectorSet:
     Raises
     ------
     ValueError
-        If there are no vectors, two at the same place, an unknown part or kind, a name or note that is no text, or a
-        number of heads that does not divide the entries of k and v.
+        If there are no vectors, two at the same place, one that cannot be drawn, an unknown part or kind, a name or
+        note that is no text, or a number of heads that does not divide the entries of k and v.
     """
 
     name: str
@@ -101,18 +118,35 @@ class VectorSet:
     resolution: float = 0.002
 
     def __post_init__(self) -> None:
-        places = [(vector.part, vector.kind, vector.layer) for vector in self.vectors]
-        if not isinstance(self.name, str) or not self.name or not places:
-            raise ValueError(f"a VectorSet needs a name and at least one vector, got {self.name!r} and {len(places)}.")
+        vectors = tuple(self.vectors) if isinstance(self.vectors, Iterable) else (self.vectors,)
+        object.__setattr__(self, "vectors", vectors)
+        if not isinstance(self.name, str) or not self.name or not vectors:
+            raise ValueError(f"a VectorSet needs a name and at least one vector, got {self.name!r} and {len(vectors)}.")
         if not isinstance(self.note, str):
             raise ValueError(f"the note of {self.name} must be text, got {self.note!r}; leave it out to have none.")
+        _check_resolution(self.resolution)
+        self._check_vectors()
         self._check_heads()
-        for place in places:
+
+    def _check_vectors(self) -> None:
+        """Refuse what is no vector, has no place of its own, or could not be drawn."""
+        if odd := [vector for vector in self.vectors if not isinstance(vector, StoredVector | SummarizedVector)]:
+            raise ValueError(
+                f"vectors of {self.name} must be StoredVectors or SummarizedVectors, got {odd[0]!r}; use from_arrays."
+            )
+        places = [(vector.part, vector.kind, vector.layer) for vector in self.vectors]
+        for vector, place in zip(self.vectors, places, strict=True):
             if place[0] not in PARTS or place[1] not in KINDS or places.count(place) > 1:
                 raise ValueError(
                     f"{self.name} has {places.count(place)} vectors at {place}; expected one for each part of {PARTS}, "
                     f"kind of {KINDS} and layer."
                 )
+            try:
+                whole_number(vector.layer, "its layer", least=0)
+                vector._check()
+                vector._pack()
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{self.name} cannot show the vector at {place}: {error}") from None
 
     def _check_heads(self) -> None:
         """Refuse a number of heads that would draw stripes where there are none."""
@@ -232,9 +266,9 @@ class VectorSet:
 
 def _steps(name: str, values: ArrayLike, resolution: float) -> tuple[int, ...]:
     try:
-        array = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        got = f"got {type(values).__name__}; pass real numbers in one row"
+        array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=float)
+    except (TypeError, ValueError, RuntimeError) as error:
+        got = f"got {type(values).__name__} ({error}); pass real numbers in one row"
         raise ValueError(f"{name} must be a vector of finite numbers of shape (d,), {got}.") from None
     if array.ndim != 1 or not array.size:
         raise ValueError(f"{name} must be a vector of finite numbers of shape (d,), its shape is {array.shape}.")
@@ -243,13 +277,18 @@ def _steps(name: str, values: ArrayLike, resolution: float) -> tuple[int, ...]:
         raise ValueError(
             f"{name} must hold finite numbers only, got {array[at]} at entry {at}; did the training diverge?"
         )
-    if not isinstance(resolution, Real) or not resolution > 0 or not math.isfinite(resolution):
-        raise ValueError(f"resolution must be positive and finite, got {resolution!r}; 0.002 is usual.")
-    steps = np.rint((array - 1) / resolution).astype(int)
+    _check_resolution(resolution)
+    with np.errstate(over="ignore"):
+        steps = np.rint((array - 1) / resolution)  # not yet whole numbers, which would wrap around
     if np.abs(steps).max() > _LARGEST:
         far = array[np.abs(steps).argmax()]
         raise ValueError(f"{name} holds {far:g}, too far from 1 for steps of {resolution}; give a larger resolution.")
-    return tuple(steps.tolist())
+    return tuple(steps.astype(int).tolist())
+
+
+def _check_resolution(resolution: float) -> None:
+    if isinstance(resolution, bool) or not isinstance(resolution, Real) or not 0 < resolution < math.inf:
+        raise ValueError(f"resolution must be positive and finite, got {resolution!r}; 0.002 is usual.")
 
 
 def pack(numbers: Sequence[int]) -> str:
@@ -260,14 +299,17 @@ def pack(numbers: Sequence[int]) -> str:
     >>> pack([1, -1])
     'Af8A/w=='
     """
-    array = np.asarray(numbers, dtype=np.int64)
-    if array.size and np.abs(array).max() > _LARGEST:
-        raise ValueError(f"whole numbers must lie within {_LARGEST} of 0, got {array[np.abs(array).argmax()]}.")
+    array = np.asarray(numbers)
+    if array.size and array.dtype.kind not in "iu":
+        raise ValueError(f"expected whole numbers, got {array.dtype.name}.")
+    if far := [number for number in array.tolist() if abs(number) > _LARGEST]:
+        raise ValueError(f"whole numbers must lie within {_LARGEST} of 0, got {far[0]}.")
     pairs = array.astype("<i2").view(np.uint8).reshape(-1, 2)
     return base64.b64encode(pairs.T.tobytes()).decode("ascii")
 
 
 def histogram(values: np.ndarray) -> tuple[int, ...]:
     """Count values below the bins, in each bin, and above."""
-    place = np.floor((values - BINS["low"]) / (BINS["high"] - BINS["low"]) * BINS["count"]).astype(int)
-    return tuple(np.bincount(np.clip(place, -1, BINS["count"]) + 1, minlength=BINS["count"] + 2).tolist())
+    place = np.floor((values - BINS["low"]) / (BINS["high"] - BINS["low"]) * BINS["count"])
+    place = np.clip(place, -1, BINS["count"]).astype(int)  # clipped first: a large float is no int
+    return tuple(np.bincount(place + 1, minlength=BINS["count"] + 2).tolist())

@@ -8,6 +8,7 @@ from typing import Any
 
 from traitlets import Bool, Dict, Enum, Int, List, TraitError, Unicode, default, validate
 
+from ia3_lab.config import unknown_name
 from ia3_lab.intervals import interval
 from ia3_lab.widgets._base import BookWidget
 from ia3_lab.widgets._few_shot_data import collect
@@ -116,21 +117,25 @@ class FewShotCurves(BookWidget):
     def _all_ks(self) -> list[int]:
         return sorted({int(k) for cells in self.accuracies.values() for k in cells})
 
-    @validate("task", "reference", "k")
-    def _check_choice(self, proposal: Any) -> Any:
-        name, value = proposal.trait.name, proposal.value
-        choices = {"task": [task["name"] for task in self.tasks], "k": self._all_ks()}.get(name, self._names())
-        if value not in choices or isinstance(value, bool):
-            raise TraitError(
-                f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}; choose one of them."
-            )
-        return value
+    @validate("k")
+    def _check_k(self, proposal: Any) -> int:
+        if proposal.value not in self._all_ks() or isinstance(proposal.value, bool):
+            choices = ", ".join(map(str, self._all_ks()))
+            raise TraitError(f"k must be one of {choices}, got {proposal.value!r}; choose one of them.")
+        return proposal.value
+
+    @validate("task", "reference")
+    def _check_name(self, proposal: Any) -> str:
+        trait, name = proposal.trait.name, proposal.value
+        what, names = ("task", [task["name"] for task in self.tasks]) if trait == "task" else ("method", self._names())
+        if name not in names:
+            raise TraitError(f"{trait}: {unknown_name(what, name, names)}")
+        return name
 
     @validate("shown_methods")
     def _order_methods(self, proposal: Any) -> list[str]:
         if unknown := [name for name in proposal.value if name not in self._names()]:
-            names = ", ".join(self._names())
-            raise TraitError(f"shown_methods must be some of {names}, got {unknown[0]!r}; leave it out.")
+            raise TraitError(f"shown_methods: {unknown_name('method', unknown[0], self._names())}")
         return [name for name in self._names() if name in proposal.value]
 
     def rows(self) -> list[dict[str, Any]]:
@@ -143,8 +148,9 @@ class FewShotCurves(BookWidget):
         """
         cells = self.accuracies[self.task]
         ks = [int(k) for k in cells] if self.view == "curve" else [self._shown_k()]
+        shown = [name for name in self._names() if name in self.shown_methods]  # which may have been appended to
         found = []
-        for name in self.shown_methods:
+        for name in shown:
             for k in ks:
                 values = cells[str(k)][name]
                 if self.view == "paired":

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from traitlets import Bool, Enum, Instance, Int, List, TraitError, Unicode, validate
 
+from ia3_lab.config import unknown_name
 from ia3_lab.style import figure_color
 from ia3_lab.widgets._base import BookWidget
 from ia3_lab.widgets._vector_data import (
@@ -92,7 +93,8 @@ class VectorExplorer(BookWidget):
     def _check_model(self, proposal: Any) -> str:
         names = _names(self.models)
         if proposal.value not in names:
-            raise TraitError(f"model must be one of {', '.join(map(repr, names))}, got {proposal.value!r}.")
+            listed = [repr(name) for name in names]  # in quotes, because a name may hold a comma
+            raise TraitError(str(unknown_name("model", proposal.value, listed, others=names)))
         return proposal.value
 
     def view(self) -> View:
