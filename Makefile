@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: book serve execute experiments test lint bench repository clean
+.PHONY: book serve execute experiments step-times test lint bench repository clean
 
 book: .venv/.installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -19,6 +19,10 @@ execute: .venv/.installed
 # Resumable: interrupt it, run it again. OPTIONS="--output mine.jsonl --jobs 1" for another file or fewer processes.
 experiments: .venv/.installed
 	$(BIN)/python scripts/experiments.py $(OPTIONS)
+
+# The seconds of a training step that chapter 7 prints; on a machine without other work.
+step-times: .venv/.installed
+	$(BIN)/python bench/steps.py
 
 test: .venv/.tests .venv/.browser lint book
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest

@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "training": {"config", "surgery"},
     "protocol": {"config", "intervals", "methods", "tasks"},
     "experiments": {"config", "methods", "pretrained", "protocol", "tasks", "training"},
+    "step_times": {"config", "experiments", "methods", "pretrained", "tasks", "training"},
     "plots": {"style"},
     "widgets": {"style", "config", "counting", "geometry", "intervals"},
     "__init__": set(),
