@@ -39,6 +39,22 @@ def draw_all():
     }
 
 
+def test_a_panel_can_go_on_with_the_looks_where_another_one_stops():
+    whole = plot_losses_by_step({"a": [1.0], "b": [1.0], "c": [1.0]}).lines
+    rest = plot_losses_by_step({"c": [1.0]}, start=2).lines
+    seen = [(line.get_color(), line.get_linestyle(), line.get_marker()) for line in (whole[2], rest[0], whole[0])]
+    assert seen[0] == seen[1] != seen[2]
+    with pytest.raises(ValueError, match="start must be a whole number from 0"):
+        plot_losses_by_step({"a": [1.0]}, start=-1)
+
+
+def test_the_legend_names_the_closed_form_once():
+    ax = plot_missed_by_width(
+        WIDTHS, MISSED, spread=SPREAD, formulas={"IA3": [0.8, 0.85, 0.9], "LoRA": [0.2, 0.5, 0.7]}
+    )
+    assert ax.get_legend_handles_labels()[1].count("closed form") == 1
+
+
 @pytest.mark.parametrize("name", list(draw_all()))
 def test_axes_are_labeled_and_series_differ_in_more_than_color(name):
     ax = draw_all()[name]

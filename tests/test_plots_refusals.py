@@ -33,7 +33,7 @@ VALID = {
     "plot_image_of_circle": {"circle": [[1, 0]], "image": [[2, 0]]},
     "plot_kept_share": {"shares": [0.1, 0.4], "accuracies": {"a": [0.7, 0.8]}},
     "plot_learning_rate_sensitivity": {
-        "rates": {"ia3": [0.01, 0.02]}, "accuracy": {"ia3": MEANS}, "chosen": {"ia3": 0.02}
+        "rates": {"ia3": [0.01, 0.02]}, "accuracy": {"ia3": MEANS}, "best": {"ia3": 0.02}
     },
     "plot_loss_curves": {"curves": {"a": [[1, 0.5]]}},
     "plot_losses_by_step": {"losses": {"a": [1, 0.1]}},

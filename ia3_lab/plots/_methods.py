@@ -126,6 +126,6 @@ def accuracy_range(data: Mapping[str, NDArray[np.float64]], chance: float | None
 
 def legend_below(ax: Axes) -> None:
     """Put the legend under the axis label, in rows of three."""
-    entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == "chosen")
+    entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == "best")
     handles, names = zip(*entries, strict=True)
     ax.legend(handles, names, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3, fontsize=9.5)

@@ -211,12 +211,12 @@ def plot_learning_rate_sensitivity(
     rates: Mapping[str, ArrayLike],
     accuracy: Mapping[str, ArrayLike],
     *,
-    chosen: Mapping[str, float],
+    best: Mapping[str, float],
     labels: Mapping[str, str] | None = None,
     spread: str = "spread over draws",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw validation accuracy against learning rate for each method, its spread, and a ring at the chosen rate.
+    """Draw validation accuracy against learning rate for each method, its spread, and a ring at the best rate.
 
     Parameters
     ----------
@@ -224,8 +224,8 @@ def plot_learning_rate_sensitivity(
         Method -> the learning rates of its grid.
     accuracy : mapping of str to array_like, shape (3, n)
         Method -> means, low ends and high ends of the spread.
-    chosen : mapping of str to float
-        Method -> the rate that was chosen, one of its grid.
+    best : mapping of str to float
+        Method -> the rate that did best, one of its grid.
     labels : mapping of str to str, optional
         Method -> its name in the legend; the method's key where none is given.
     spread : str
@@ -240,39 +240,37 @@ def plot_learning_rate_sensitivity(
     Raises
     ------
     ValueError
-        If the methods of the mappings differ, one is unknown, or a chosen rate is not in the grid.
+        If the methods of the mappings differ, one is unknown, or a best rate is not in the grid.
 
     Examples
     --------
     >>> values = [[0.6, 0.9, 0.7], [0.5, 0.8, 0.6], [0.7, 1.0, 0.8]]
-    >>> ax = plot_learning_rate_sensitivity({"ia3": [0.01, 0.02, 0.04]}, {"ia3": values}, chosen={"ia3": 0.02})
+    >>> ax = plot_learning_rate_sensitivity({"ia3": [0.01, 0.02, 0.04]}, {"ia3": values}, best={"ia3": 0.02})
     >>> ax.get_xscale()
     'log'
     """
-    if not set(named(rates, "rates")) == set(known_methods(accuracy)) == set(optional(chosen, "chosen")):
-        came = f"{[*rates]}, {[*accuracy]} and {[*(chosen or {})]}"
-        raise ValueError(f"rates, accuracy and chosen must name the same methods, got {came}; match them.")
+    if not set(named(rates, "rates")) == set(known_methods(accuracy)) == set(optional(best, "best")):
+        came = f"{[*rates]}, {[*accuracy]} and {[*(best or {})]}"
+        raise ValueError(f"rates, accuracy and best must name the same methods, got {came}; match them.")
     labels, grids = check_labels(labels), {name: positive(rates[name], f"rates[{name!r}]", "n") for name in accuracy}
     data = {name: check_accuracies({name: accuracy[name]}, grid.shape)[name] for name, grid in grids.items()}
     rings = {
-        name: np.isclose(grid, number(chosen[name], f"chosen[{name!r}]"), rtol=1e-6, atol=0)
+        name: np.isclose(grid, number(best[name], f"best[{name!r}]"), rtol=1e-6, atol=0)
         for name, grid in grids.items()
     }
     for name, found in rings.items():
         if not found.any():
-            came = f"its grid {grids[name].tolist()}, got {chosen[name]}; choose one of them."
-            raise ValueError(f"the chosen rate of {name!r} must be in {came}")
+            came = f"its grid {grids[name].tolist()}, got {best[name]}; choose one of them."
+            raise ValueError(f"the best rate of {name!r} must be in {came}")
     ax = axes_for(ax, FIGURE_WIDTH, 0.58 * FIGURE_WIDTH)
     every = np.concatenate(list(grids.values()))
-    shared = len(np.unique(every)) < len(every)  # marks at one rate stand side by side
     ring = {"marker": "o", "markersize": 17, "markerfacecolor": "none", "linestyle": "none"}
-    for i, (name, values) in enumerate(data.items()):
+    for name, values in data.items():
         grid, found = grids[name], rings[name]
-        moved = moved_by(ax, shared * _POINTS_APART * (i - (len(accuracy) - 1) / 2))
-        draw_intervals(ax, grid, values, name, labels, line=METHOD_STYLES[name].line, transform=moved)
+        draw_intervals(ax, grid, values, name, labels, line=METHOD_STYLES[name].line, transform=ax.transData)
         color = figure_color(METHOD_STYLES[name].role)
-        ax.plot(grid[found], values[0][found], color=color, markeredgewidth=1.8, transform=moved, **ring)
-    ax.plot([], [], color=figure_color("text"), label="chosen", **(ring | {"markersize": 12}))
+        ax.plot(grid[found], values[0][found], color=color, markeredgewidth=1.8, **ring)
+    ax.plot([], [], color=figure_color("text"), label="best", **(ring | {"markersize": 12}))
     ax.set(xscale="log", xlabel="learning rate (logarithmic axis)", ylabel=f"validation accuracy, mean and\n{spread}")
     ax.set(xlim=(every.min() / 1.6, every.max() * 1.6))
     ax.set_ylim(*accuracy_range(data, None))

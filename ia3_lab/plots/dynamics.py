@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import NullLocator
 
-from ia3_lab.plots._series import SERIES, axes_for, between, ends, look, named, number, numbers, optional, positive
+from ia3_lab.plots._series import (
+    SERIES,
+    axes_for,
+    between,
+    ends,
+    look,
+    named,
+    number,
+    numbers,
+    optional,
+    positive,
+    whole,
+)
 from ia3_lab.style import LINES, figure_color
 
 if TYPE_CHECKING:
@@ -38,7 +50,7 @@ def plot_missed_by_width(
     spread : mapping of str to array_like, shape (n,)
         Standard deviations of the same methods, drawn as bars.
     formulas : mapping of str to array_like, shape (n,), optional
-        What a closed form predicts for some of the methods: a thin dotted line each.
+        What a closed form predicts for some of the methods: a dotted line each, on top.
     ax : Axes, optional
         A new figure when None.
     title : str
@@ -68,8 +80,9 @@ def plot_missed_by_width(
         style = look(i, "lora" if i else "ia3")
         fill = style["color"] if i < 2 else "none"
         ax.errorbar(x, y, yerr=deviations, capsize=3, markersize=6, markerfacecolor=fill, label=name, **style)
-    for y in curves:
-        ax.plot(x, y, ":", color=figure_color("text"), zorder=5)
+    for i, y in enumerate(curves):
+        label = {"label": "closed form"} if i == 0 else {}
+        ax.plot(x, y, ":", color=figure_color("text"), linewidth=2.4, zorder=5, **label)
     ax.set(xlabel="width d", ylabel="missed part of the change", ylim=(-0.04, 1.06), title=title)
     ax.set_xscale("log", base=2)
     ax.set_xticks(x, [f"{value:g}" for value in x])
@@ -174,6 +187,7 @@ def plot_losses_by_step(
     losses: Mapping[str, ArrayLike],
     *,
     limits: tuple[float, float] | None = None,
+    start: int = 0,
     ax: Axes | None = None,
     title: str = "",
 ) -> Axes:
@@ -185,6 +199,8 @@ def plot_losses_by_step(
         Positive numbers by the name of the run; the first is the loss before any step.
     limits : pair of float, optional
         Ends of the vertical axis, so that one exploding run does not flatten the others.
+    start : int
+        Which color, line and marker the first run has: for a panel that goes on where another one stops.
     ax : Axes, optional
         A new figure when None.
     title : str
@@ -205,9 +221,9 @@ def plot_losses_by_step(
     'log'
     """
     runs = {name: positive(y, f"losses[{name!r}]", "num_steps") for name, y in named(losses, "losses").items()}
-    limits = ends(limits, "limits", log=True)
+    limits, start = ends(limits, "limits", log=True), whole(start, "start", 0)
     ax = axes_for(ax)
-    for i, (name, y) in enumerate(runs.items()):
+    for i, (name, y) in enumerate(runs.items(), start):
         ax.plot(np.arange(y.size), y, markevery=max(1, y.size // 8), markersize=6, label=name, **look(i))
     ax.set(xlabel="step", ylabel="loss on the task", yscale="log", title=title)
     if limits:
