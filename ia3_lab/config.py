@@ -134,7 +134,7 @@ class ModelConfig:
         return self.num_layers + 2 * self.num_decoder_layers
 
 
-def whole_number(value: object, name: str, least: float = -math.inf) -> int:
+def whole_number(value: object, name: str, least: float = -math.inf, most: float = math.inf) -> int:
     """Return a size as a Python int, whichever library it comes from.
 
     Parameters
@@ -143,8 +143,8 @@ def whole_number(value: object, name: str, least: float = -math.inf) -> int:
         An int, or an integer of NumPy's.
     name : str
         What to call it in a message.
-    least : int
-        The smallest value allowed; any if left out.
+    least, most : int
+        The smallest and the largest value allowed; any if left out.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def whole_number(value: object, name: str, least: float = -math.inf) -> int:
     TypeError
         If it is not a whole number; True and 8.0 are none.
     ValueError
-        If it is too small.
+        If it is too small or too large.
 
     Examples
     --------
@@ -169,11 +169,13 @@ def whole_number(value: object, name: str, least: float = -math.inf) -> int:
         raise TypeError(f"{name} must be a whole number, got {value!r}; pass an int.") from None
     if number < least:
         raise ValueError(f"{name} must be at least {least}, got {number}; pass a larger one.")
+    if number > most:
+        raise ValueError(f"{name} must be at most {most}, got {number}; pass a smaller one.")
     return number
 
 
-def check_number(value: object, name: str, *, least: float = -math.inf) -> None:
-    """Check that an argument is a finite real number, and large enough.
+def check_number(value: object, name: str, *, least: float = -math.inf) -> float:
+    """Return an argument as a Python float, if it is a finite real number and large enough.
 
     Raises
     ------
@@ -185,12 +187,18 @@ def check_number(value: object, name: str, *, least: float = -math.inf) -> None:
     Examples
     --------
     >>> check_number(0.1, "lr", least=0)
+    0.1
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}; pass a float.")
-    if not (least <= value < math.inf and value > -math.inf):
+    try:
+        number = float(value)
+    except OverflowError:  # an int of hundreds of digits
+        number = math.inf
+    if not (math.isfinite(number) and number >= least):
         bound = f" of at least {least:g}" if least > -math.inf else ""
-        raise ValueError(f"{name} must be a finite number{bound}, got {value!r}; pass another one.")
+        raise ValueError(f"{name} must be a finite number{bound}, got {value!r:.60}; pass another one.")
+    return number
 
 
 def unknown_name(what: str, name: object, names: Iterable[str], others: Iterable[str] = ()) -> ValueError:

@@ -29,18 +29,38 @@ def get_device() -> torch.device:
     wish = os.environ.get(VARIABLE, "").strip().lower()
     if not wish:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return check_device(wish, VARIABLE, "unset it")
+
+
+def check_device(wish: torch.device | str, name: str = "device", otherwise: str = "leave it out") -> torch.device:
+    """Return a device that this machine has.
+
+    Parameters
+    ----------
+    wish : torch.device or str
+    name, otherwise : str
+        For a message: what asks for the device, and what to do to ask for none.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown, or one that this machine does not have.
+
+    Examples
+    --------
+    >>> check_device("cpu")
+    device(type='cpu')
+    """
     try:
         device = torch.device(wish)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         device = None
     if device is None or device.type not in _KINDS:
         raise ValueError(
-            f"{VARIABLE} must be 'cpu', 'cuda', 'cuda:<number>' or 'mps', got {wish!r}; unset it to choose for you"
+            f"{name} must be 'cpu', 'cuda', 'cuda:<number>' or 'mps', got {wish!r}; {otherwise} to choose for you"
         )
     if not _is_there(device):
-        raise ValueError(
-            f"{VARIABLE} asks for {wish!r}, but this machine offers {_offer()}; change the variable or unset it"
-        )
+        raise ValueError(f"{name} asks for {str(wish)!r}, but this machine offers {_offer()}; change it or {otherwise}")
     return device
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -35,7 +37,7 @@ def adapt(base: pretrained.Pretrained, method: str, num_labels: int, *, seed: in
     num_labels : int
         At least 2.
     seed : int
-        Seed of what the method starts at random (LoRA's A), from 0.
+        Seed of what the method starts at random (LoRA's A), from 0 to 2**64 - 1.
 
     Raises
     ------
@@ -47,8 +49,9 @@ def adapt(base: pretrained.Pretrained, method: str, num_labels: int, *, seed: in
     if not isinstance(base, pretrained.Pretrained):
         raise TypeError(f"base must be what pretrained.load returned, got {base!r:.60}")
     chosen = methods.get_method(method)
+    seed = whole_number(seed, "seed", least=0, most=training.LARGEST_SEED)
     encoder = copy.deepcopy(base.encoder)
-    parameters = chosen.attach(encoder, torch.Generator().manual_seed(whole_number(seed, "seed", least=0)))
+    parameters = chosen.attach(encoder, torch.Generator().manual_seed(seed))
     return Adapted(training.Classifier(encoder, num_labels), parameters)
 
 
@@ -87,9 +90,20 @@ def perform(run: protocol.Run, base: pretrained.Pretrained) -> protocol.Result:
 
     Raises
     ------
+    TypeError
+        If run is no run, or base is not what `ia3_lab.pretrained.load` returned.
     ValueError
-        If the task has fewer than k training sentences, or training diverges.
+        If the task has fewer than k training sentences, or training diverges; the message names the run.
     """
+    if not isinstance(run, protocol.Run):
+        raise TypeError(f"run must be a protocol.Run, got {run!r:.60}; it comes first, then base")
+    try:
+        return _perform(run, base)
+    except ValueError as error:
+        raise ValueError(f"{run}: {error}") from error
+
+
+def _perform(run: protocol.Run, base: pretrained.Pretrained) -> protocol.Result:
     task = tasks.get_task(run.task)
     adapted = adapt(base, run.method, len(task.labels), seed=run.draw)
     settings = training.Settings(lr=run.lr, head_lr=run.head_lr, steps=run.steps)
@@ -124,17 +138,35 @@ def kept(base: pretrained.Pretrained, encoder: nn.Module, task: str) -> float:
     Raises
     ------
     ValueError
-        If there is no such task.
+        If there is no such task, or what the encoder computes is not finite.
     """
     other = "agent" if tasks.get_task(task).name == "sentiment" else "sentiment"
     sentences = batch_of(base, tasks.get_task(other).split("test")[:UNRELATED])
     pairs = [_similarities(encoder, sentences) for encoder in (base.encoder, encoder)]
-    return float(torch.corrcoef(torch.stack(pairs))[0, 1])
+    correlation = float(torch.corrcoef(torch.stack(pairs))[0, 1])
+    if not math.isfinite(correlation):
+        raise ValueError(
+            "the encoder's similarities are not finite, or all the same: training diverged; lower the learning rate"
+        )
+    return correlation
 
 
 @torch.no_grad()
 def _similarities(encoder: nn.Module, sentences: training.Batch) -> Tensor:
-    vectors = training.Classifier(encoder, 2).features(sentences.input_ids, sentences.attention_mask)
+    with _evaluation_mode(encoder):
+        vectors = training.Classifier(encoder, 2).features(sentences.input_ids, sentences.attention_mask)
     cosine = (vectors @ vectors.T / vectors.shape[-1]).double()
     rows, columns = torch.triu_indices(len(cosine), len(cosine), offset=1)
     return cosine[rows, columns]
+
+
+@contextlib.contextmanager
+def _evaluation_mode(encoder: nn.Module) -> Iterator[None]:
+    """Switch dropout off, and give each module its mode back."""
+    modes = {module: module.training for module in encoder.modules()}
+    encoder.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

@@ -17,8 +17,9 @@ from ia3_lab import counting, lora, scaled_linear, surgery
 from ia3_lab.config import ModelConfig, unknown_name
 
 QUERY, KEY, VALUE = (f"encoder.layer.*.attention.self.{part}" for part in ("query", "key", "value"))
-#: ``*`` crosses dots, so ``encoder.layer.*.output.dense`` would catch the attention's output projection too.
-FEED_FORWARD_OUTPUT = "encoder.layer.[0-9].output.dense"
+#: ``*`` crosses dots, so ``encoder.layer.*.output.dense`` would catch the attention's output projection too: a digit,
+#: the last of the layer's number, must stand before ``.output``.
+FEED_FORWARD_OUTPUT = "encoder.layer.*[0-9].output.dense"
 
 Parameters = dict[str, nn.Parameter]
 
@@ -35,7 +36,8 @@ class Method:
         How figures and tables call it.
     attach : function of (encoder, torch.Generator or None) to dict of str to nn.Parameter
         Changes the encoder in place where the method adds something, and returns what it trains, by dotted name. It
-        freezes nothing. The generator is the source of random starts (LoRA's A).
+        freezes nothing. The generator is the source of random starts (LoRA's A). A ValueError if the encoder is not
+        built as ``transformers.BertModel``.
     count : function of ModelConfig to int
         The number of trained parameters in closed form, head left out.
     """
@@ -83,7 +85,8 @@ def _lora(name: str, label: str, rank: int, patterns: list[str], targets: tuple[
 
 def _biases(encoder: nn.Module, generator: torch.Generator | None) -> Parameters:
     """Every bias of the transformer layers, those of their normalizations included (Ben Zaken et al., 2022)."""
-    return {name: p for name, p in encoder.named_parameters() if name.startswith("encoder.") and name.endswith(".bias")}
+    parameters = _everything(encoder, generator).items()
+    return {name: p for name, p in parameters if name.startswith("encoder.") and name.endswith(".bias")}
 
 
 def _norms(encoder: nn.Module, generator: torch.Generator | None) -> Parameters:
@@ -93,6 +96,7 @@ def _norms(encoder: nn.Module, generator: torch.Generator | None) -> Parameters:
 
 
 def _everything(encoder: nn.Module, generator: torch.Generator | None) -> Parameters:
+    surgery.find_modules(encoder, "encoder.layer.*")  # refuses what is no BERT encoder
     return dict(encoder.named_parameters())
 
 

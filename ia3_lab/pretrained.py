@@ -82,11 +82,11 @@ def load(device: torch.device | str | None = None) -> Pretrained:
     Raises
     ------
     ImportError
-        If transformers is not installed.
+        If transformers or safetensors is not installed.
     OSError
         If neither the hub nor the wheel offers the files.
     ValueError
-        If a file is there but is not the one that this book was made with.
+        If the device is unknown or not there, or a file is there but is not the one that this book was made with.
 
     References
     ----------
@@ -96,7 +96,9 @@ def load(device: torch.device | str | None = None) -> Pretrained:
     -----
     22.6 million parameters in float32 are 90 MB of memory and as much on disk.
     """
-    device = devices.get_device() if device is None else torch.device(device)
+    device = devices.get_device() if device is None else devices.check_device(device)
+    if missing := [name for name in ("transformers", "safetensors") if importlib.util.find_spec(name) is None]:
+        raise ImportError(f"the model needs {' and '.join(missing)}; run: pip install {' '.join(missing)}")
     source, folder = find_files()
     for name, digest in DIGESTS.items():
         check_digest(folder / name, digest)

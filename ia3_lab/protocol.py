@@ -38,6 +38,8 @@ START_LR = MappingProxyType(
 )
 START_HEAD_LR = -11
 FIRST_STEPS = 12
+#: How the lines of a results file begin.
+_STARTS = (b'{"run": {"stage": "', b'{"environment": {"')
 
 
 class Trial(NamedTuple):
@@ -53,11 +55,19 @@ class Trial(NamedTuple):
     def values(self) -> dict[str, float | int]:
         """Return learning rates and steps as numbers.
 
+        Raises
+        ------
+        TypeError
+            If a coordinate is not a whole number.
+
         Examples
         --------
         >>> Trial(-6, -11, 1).values()
         {'lr': 0.0316, 'head_lr': 0.00178, 'steps': 24}
         """
+        for name, value in self._asdict().items():
+            if (name, value) != ("lr", None):
+                whole_number(value, f"{name} of {self}")
         lr = 0.0 if self.lr is None else _rate(self.lr)
         return {"lr": lr, "head_lr": _rate(self.head_lr), "steps": round(FIRST_STEPS * 2**self.steps)}
 
@@ -88,9 +98,9 @@ class Run:
             raise unknown_name("task", self.task, TASKS)
         get_method(self.method)
         for name, least in (("k", 1), ("draw", 0), ("steps", 1)):
-            whole_number(getattr(self, name), name, least)
+            object.__setattr__(self, name, whole_number(getattr(self, name), name, least))  # the class is frozen
         for name in ("lr", "head_lr"):
-            check_number(getattr(self, name), name, least=0)
+            object.__setattr__(self, name, check_number(getattr(self, name), name, least=0))
 
 
 @dataclass(frozen=True)
@@ -124,10 +134,9 @@ class Result:
     seconds: float
 
     def __post_init__(self) -> None:
-        for name in ("accuracy", "loss", "train_loss", "seconds"):
-            check_number(getattr(self, name), name, least=0)
-        check_number(self.kept, "kept", least=-1)
-        whole_number(self.parameters, "parameters", least=0)
+        for name, least in (("accuracy", 0), ("loss", 0), ("train_loss", 0), ("kept", -1), ("seconds", 0)):
+            object.__setattr__(self, name, check_number(getattr(self, name), name, least=least))
+        object.__setattr__(self, "parameters", whole_number(self.parameters, "parameters", least=0))
         if max(self.accuracy, self.kept) > 1:
             raise ValueError(f"accuracy and kept are at most 1, got {self}; measure them again")
 
@@ -136,7 +145,15 @@ Results = dict[Run, Result]
 
 
 def final_runs(settings: Mapping[str, Trial]) -> list[Run]:
-    """Return every run of the comparison, given the chosen settings by method."""
+    """Return every run of the comparison, given the chosen settings by method.
+
+    Raises
+    ------
+    ValueError
+        If a method has no settings.
+    """
+    if missing := [method for method in METHODS if method not in settings]:
+        raise ValueError(f"expected a trial for each method, there is none for {', '.join(missing)}; add it")
     cells = [(task, k) for task in TASKS for k in (SHOTS if task in HEADLINE_TASKS else OTHER_SHOTS)]
     return [
         Run("final", task, k, method, draw, **settings[method].values())
@@ -202,10 +219,13 @@ def search(method: str, results: Mapping[Run, Result]) -> Search:
 
     Raises
     ------
+    TypeError
+        If results is no mapping.
     ValueError
         If the method is unknown, or has used up its budget of trials without an optimum inside the grid.
     """
     get_method(method)
+    _check_results(results)
     tried: dict[Trial, Score] = {}
     walk = _search_rule(method)
     wanted = next(walk)
@@ -279,7 +299,8 @@ def choose_settings(results: Mapping[Run, Result]) -> dict[str, Trial]:
 def read_results(path: Path | str | None = None) -> Results:
     """Read a results file; the one that the book prints if no path is given.
 
-    A last line that an interruption cut short is left out: that run counts as not made.
+    A last line that an interruption cut short is left out: that run counts as not made. One that lacks nothing but
+    its end of line is read like any other.
 
     Raises
     ------
@@ -313,6 +334,17 @@ def read_environments(path: Path | str | None = None) -> list[dict]:
         As `read_results` does.
     """
     return [entry["environment"] for _, entry in _entries(path) if "environment" in entry]
+
+
+def cut_short(path: Path | str | None = None) -> bytes:
+    """Return what an interruption left of the last line of a results file; nothing if that line is whole.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    return _split(path)[1]
 
 
 def task_digest(name: str) -> str:
@@ -356,8 +388,7 @@ def json_line(entry: Mapping) -> str:
 
 
 def _entries(path: Path | str | None) -> Iterator[tuple[int, dict]]:
-    source = resources.files("ia3_lab") / "data" / "few-shot.jsonl" if path is None else Path(path)
-    *lines, rest = source.read_bytes().split(b"\n")
+    lines, _ = _split(path)
     for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
@@ -365,8 +396,24 @@ def _entries(path: Path | str | None) -> Iterator[tuple[int, dict]]:
         except (ValueError, RecursionError) as error:
             raise ValueError(_damaged(path, number, error)) from error
         yield number, entry
-    if not any(start.startswith(rest[: len(start)]) for start in (b'{"run": ', b'{"environment": ')):
-        raise ValueError(_damaged(path, len(lines) + 1, "it is not an entry that was cut short"))
+
+
+def _split(path: Path | str | None) -> tuple[list[bytes], bytes]:
+    """Return the lines of a results file, and apart from them the start of one of our own that was cut short."""
+    source = resources.files("ia3_lab") / "data" / "few-shot.jsonl" if path is None else Path(path)
+    *lines, rest = source.read_bytes().split(b"\n")
+    is_ours = lines and b"\r" not in rest and any(start.startswith(rest[: len(start)]) for start in _STARTS)
+    if not rest or (is_ours and not _is_json(rest)):
+        return lines, rest
+    return [*lines, rest], b""
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _check_entry(entry: object) -> None:
@@ -380,8 +427,9 @@ def _check_entry(entry: object) -> None:
 
 def _damaged(path: Path | str | None, number: int, reason: object) -> str:
     return (
-        f"line {number} of {path or 'few-shot.jsonl'} is damaged: {reason}. Delete that line and run "
-        "`make experiments` to make its run again, or restore the file with `git checkout`"
+        f"line {number} of {path or 'few-shot.jsonl'} is damaged: {str(reason).rstrip('.')}. Delete that line and run "
+        "`make experiments` to make its run again, or restore the file with `git checkout`; if it is no results file, "
+        "choose another"
     )
 
 
@@ -403,18 +451,24 @@ def scores(results: Mapping[Run, Result], task: str, k: int, method: str, measur
 
     Raises
     ------
+    TypeError
+        If results is no mapping.
     ValueError
-        If a name is unknown, or a draw is missing.
+        If a name is unknown, a draw is missing, or there are runs with other settings beside them.
     """
+    _check_results(results)
     get_task(task)
     get_method(method)
     if measure not in (names := [field.name for field in fields(Result)]):
         raise unknown_name("measure", measure, names)
-    found = {
-        run.draw: getattr(result, measure)
-        for run, result in results.items()
-        if (run.stage, run.task, run.k, run.method) == ("final", task, k, method)
-    }
+    cell = [run for run in results if (run.stage, run.task, run.k, run.method) == ("final", task, k, method)]
+    settings = sorted({(run.lr, run.head_lr, run.steps) for run in cell})
+    if len(settings) > 1:
+        raise ValueError(
+            f"the runs of {method} on {task} with k = {k} have different settings (lr, head_lr, steps): "
+            f"{', '.join(map(str, settings))}; leave out those of all but one"
+        )
+    found = {run.draw: getattr(results[run], measure) for run in cell}
     missing = sorted(set(DRAWS) - found.keys())
     if missing:
         ks = sorted({run.k for run in results if (run.stage, run.task, run.method) == ("final", task, method)})
@@ -449,6 +503,14 @@ def missing_runs(results: Mapping[Run, Result]) -> list[Run]:
     if not wanted:
         wanted = final_runs({state.method: state.chosen for state in states})
     return [run for run in wanted if run not in results]
+
+
+def _check_results(results: object) -> None:
+    if not isinstance(results, Mapping):
+        raise TypeError(
+            f"results must be a mapping of Run to Result, such as read_results returns, got {type(results).__name__}: "
+            f"{results!r:.60}"
+        )
 
 
 def _rate(quarters: int) -> float:

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 SPLITS = ("train", "validation", "test")
@@ -21,10 +22,11 @@ _SHAPE = {
     "cells": [{"name": str, "label": str, "frame": str, "slots?": {"*": str}}],
     "picks?": {"*": str},
     "forms?": {"*": [str]},
-    **{split: {"size": int, "templates": {"*": [str]}, "words": {"*": [str]}} for split in SPLITS},
+    **{split: {"size": Integral, "templates": {"*": [str]}, "words": {"*": [str]}} for split in SPLITS},
 }
-_KINDS = {str: "a string", int: "a whole number", list: "a list that is not empty", dict: "a table"}
+_KINDS = {str: "a string", Integral: "a whole number", list: "a list that is not empty", dict: "a table"}
 _SLOT = re.compile(r"\{([^{}]*)\}")
+_SENTENCE = re.compile(r"[a-z]+( [a-z]+)*")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ def make_pools(data: Mapping[str, Any]) -> Pools:
     ------
     ValueError
         If the file lacks a part or has another one, a part is of the wrong kind, a placeholder, frame or form is
-        unknown, a label has no cell, a sentence comes twice, or two splits share a template or a content word.
+        unknown, there are fewer than two labels or one without a cell, a sentence comes twice or is more than
+        lower-case words, or two splits share a template or a content word.
     """
     _check_shape(data, _SHAPE, "task")
     _check_labels(data)
@@ -67,8 +70,10 @@ def subsample(data: Mapping[str, Any], split: str, pool: tuple[Example, ...]) ->
     Raises
     ------
     ValueError
-        If the size is not a multiple of the number of cells, or larger than the pool.
+        If there is no such split, or its size is not a multiple of the number of cells, or larger than the pool.
     """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}; the splits are {', '.join(SPLITS)}")
     size, cells = data[split]["size"], len(data["cells"])
     if size % cells or not 0 < size <= len(pool):
         raise ValueError(
@@ -136,6 +141,11 @@ def _fill(template: str, slots: Mapping[str, str], words: Mapping[str, str], whe
     text = _SLOT.sub(word, template)
     if "{" in text or "}" in text:
         raise ValueError(f"{where}: {template!r} has a brace without its twin; write each placeholder as {{name}}")
+    if not _SENTENCE.fullmatch(text):
+        raise ValueError(
+            f"{where}: {template!r} makes {text!r}; expected lower-case words of the letters a to z, one space between "
+            "two and no punctuation (the model takes Hotel for hotel): change the template or its words"
+        )
     return text
 
 
@@ -158,6 +168,8 @@ def _check_shape(value: Any, shape: Any, where: str) -> None:
 
 
 def _check_labels(data: Mapping[str, Any]) -> None:
+    if len(data["labels"]) < 2:
+        raise ValueError(f"task.labels must list at least two labels, got {data['labels']}; add one, and its cells")
     used = {cell["label"] for cell in data["cells"]}
     if odd := used.symmetric_difference(data["labels"]):
         raise ValueError(

@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 TASKS = ("sentiment", "agent", "number", "tense", "act")
+#: How many parts cross-validation makes of a split, if it has as many matched sets.
+FOLDS = 5
 _TIE = 1e-9  # scores closer than this are equal: below it lies rounding, not evidence
 
 
@@ -98,7 +100,9 @@ class Task:
 
     def describe(self) -> str:
         """Return the card: what is tested, sizes, two training sentences per label, bag-of-words accuracy."""
-        within, across = bag_of_words_accuracy(self), bag_of_words_accuracy(self, scored_on="test")
+        sets = len({example.matched_set for example in self.split("train")})
+        within = f"{bag_of_words_accuracy(self, folds=min(FOLDS, sets)):.2f}" if sets > 1 else "unknown (one set)"
+        across = bag_of_words_accuracy(self, scored_on="test")
         sizes = ", ".join(f"{name} {len(self.split(name))} of {len(self.pool(name))}" for name in SPLITS)
         parts = {"Question": self.question, "Tests": self.card.tests, "Made": self.card.made}
         parts |= {"Shortcuts": self.card.shortcuts, "Sentences": f"{sizes} that its words and templates can make"}
@@ -106,10 +110,10 @@ class Task:
         for part, text in parts.items():
             lines += textwrap.wrap(f"{part + ':':<10} {text}", width=80, subsequent_indent=" " * 11)
         for number, label in enumerate(self.labels):
-            one, two = [example.text for example in self.split("train") if example.label == number][:2]
-            lines.append(f"  {label}: {one}; {two}")
+            texts = [example.text for example in self.split("train") if example.label == number]
+            lines.append(f"  {label}: {'; '.join(texts[:2])}")
         chance = f"{1 / len(self.labels):.2f}"
-        lines.append(f"Bag of words (chance {chance}): {within:.2f} within train, {across:.2f} from train to test")
+        lines.append(f"Bag of words (chance {chance}): {within} within train, {across:.2f} from train to test")
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -203,7 +207,7 @@ def few_shot(task: Task | str, k: int, draw: int) -> tuple[Example, ...]:
 
 
 def bag_of_words_accuracy(
-    task: Task | str, split: str = "train", *, scored_on: str | None = None, folds: int = 5, seed: int = 0
+    task: Task | str, split: str = "train", *, scored_on: str | None = None, folds: int = FOLDS, seed: int = 0
 ) -> float:
     """Accuracy (0-1) of a linear classifier on word counts, fitted by least squares with a small ridge.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,10 @@ from torch import Tensor, nn
 
 from ia3_lab import surgery
 from ia3_lab.config import check_number, whole_number
+from ia3_lab.devices import check_device
+
+#: The largest seed that torch's generators take.
+LARGEST_SEED = 2**64 - 1
 
 
 class Classifier(nn.Module):
@@ -38,7 +42,7 @@ class Classifier(nn.Module):
     Raises
     ------
     TypeError, ValueError
-        If the number of labels is not a whole number of at least 2.
+        If the encoder is no such module, or the number of labels is not a whole number of at least 2.
 
     References
     ----------
@@ -47,8 +51,14 @@ class Classifier(nn.Module):
 
     def __init__(self, encoder: nn.Module, num_labels: int) -> None:
         super().__init__()
+        width = getattr(getattr(encoder, "config", None), "hidden_size", None)
+        if not isinstance(encoder, nn.Module) or width is None:
+            raise TypeError(
+                "encoder must be a module with config.hidden_size, such as the encoder of pretrained.load, "
+                f"got {type(encoder).__name__}: {encoder!r:.60}"
+            )
         self.encoder = encoder
-        self.head = nn.Linear(encoder.config.hidden_size, whole_number(num_labels, "num_labels", least=2))
+        self.head = nn.Linear(width, whole_number(num_labels, "num_labels", least=2))
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.head.to(next(encoder.parameters()))
@@ -65,14 +75,18 @@ class Classifier(nn.Module):
         return self.head(self.features(input_ids, attention_mask))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no single answer to ==
 class Batch:
-    """Tokenized sentences, at least one: ids and mask (batch, tokens), labels (batch,).
+    """Tokenized sentences, at least one: ids and mask (batch, tokens), labels (batch,) from 0.
+
+    Padding is on the right: a row of the mask is ones, at least one, and then zeros.
 
     Raises
     ------
+    TypeError
+        If one is not a tensor, or ids or labels are not whole numbers.
     ValueError
-        If the shapes are others.
+        If the shapes are others, padding is elsewhere, or a label is below 0.
     """
 
     input_ids: Tensor
@@ -80,12 +94,27 @@ class Batch:
     labels: Tensor
 
     def __post_init__(self) -> None:
-        ids, mask, labels = (tuple(part.shape) for part in (self.input_ids, self.attention_mask, self.labels))
-        if len(ids) != 2 or mask != ids or labels != ids[:1] or not ids[0]:
-            raise ValueError(
-                "expected ids and mask of shape (batch, tokens) and labels (batch,), at least one sentence, "
-                f"got {ids}, {mask} and {labels}; encode makes them"
+        names = ("input_ids", "attention_mask", "labels")
+        _check_kinds(**{name: (getattr(self, name), Tensor) for name in names})
+        if self.input_ids.dtype not in (torch.int64, torch.int32) or self.labels.dtype != torch.int64:
+            raise TypeError(
+                "input_ids must be whole numbers and labels of dtype torch.int64, "
+                f"got {self.input_ids.dtype} and {self.labels.dtype}; convert them with .long()"
             )
+        ids, mask, labels = (tuple(getattr(self, name).shape) for name in names)
+        if len(ids) != 2 or mask != ids or labels != ids[:1] or 0 in ids:
+            raise ValueError(
+                "expected ids and mask of shape (batch, tokens) and labels (batch,), at least one sentence and one "
+                f"token, got {ids}, {mask} and {labels}; encode makes them"
+            )
+        lengths = self.attention_mask.sum(1, keepdim=True)
+        expected = torch.arange(ids[1], device=lengths.device) < lengths
+        if not (self.attention_mask == expected).all() or not lengths.all():
+            raise ValueError(
+                "expected a mask whose rows are ones, at least one, and then zeros; pad on the right, as encode does"
+            )
+        if self.labels.min() < 0:
+            raise ValueError(f"expected labels of at least 0, got {self.labels.unique().tolist()}; number them from 0")
 
     def __len__(self) -> int:
         """Return the number of sentences."""
@@ -129,9 +158,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("lr", "head_lr", "weight_decay"):
-            check_number(getattr(self, name), name, least=0)
+            object.__setattr__(self, name, check_number(getattr(self, name), name, least=0))  # the class is frozen
         for name, least in (("steps", 1), ("batch_size", 1), ("warmup", 0)):
-            object.__setattr__(self, name, whole_number(getattr(self, name), name, least))  # the class is frozen
+            object.__setattr__(self, name, whole_number(getattr(self, name), name, least))
         if self.optimizer not in ("adamw", "sgd"):
             raise ValueError(f"optimizer must be 'adamw' or 'sgd', got {self.optimizer!r}")
 
@@ -144,7 +173,7 @@ class History:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """Accuracy in [0, 1], mean cross-entropy in nats per sentence, and probabilities (sentences, labels)."""
 
@@ -154,7 +183,7 @@ class Evaluation:
 
 
 def encode(tokenizer: Any, texts: Sequence[str], labels: Sequence[int] | None = None, device: Any = None) -> Batch:
-    """Turn sentences into a padded `Batch`; labels are zeros if there are none.
+    """Turn sentences into a `Batch`, padded on the right; labels are zeros if there are none.
 
     Parameters
     ----------
@@ -172,15 +201,17 @@ def encode(tokenizer: Any, texts: Sequence[str], labels: Sequence[int] | None = 
     TypeError
         If a sentence is not a string, or a label not a whole number.
     ValueError
-        If there is no sentence, not one label for each, a label below 0, or a sentence too long for the model.
+        If there is no sentence, not one label for each, a label below 0, a sentence too long for the model, or the
+        device is unknown or not there.
     """
+    device = check_device("cpu" if device is None else device)
     texts = [texts] if isinstance(texts, str) else list(texts)
     labels = [0] * len(texts) if labels is None else [whole_number(label, "a label", least=0) for label in labels]
     if not texts or len(labels) != len(texts):
         raise ValueError(f"expected sentences and one label for each, got {len(texts)} and {len(labels)} labels")
     if odd := [text for text in texts if not isinstance(text, str)]:
         raise TypeError(f"expected sentences, got {odd[0]!r:.80}; of an example take its text and its label")
-    tokens = tokenizer(texts, padding=True, return_tensors="pt")
+    tokens = tokenizer(texts, padding=True, padding_side="right", return_tensors="pt")
     longest, most = tokens["input_ids"].shape[1], tokenizer.model_max_length
     if longest > most:
         raise ValueError(f"a sentence has {longest} tokens, the model takes at most {most}; shorten or split it")
@@ -193,7 +224,7 @@ def train(
     batch: Batch,
     settings: Settings,
     *,
-    adapter: Iterable[nn.Parameter] = (),
+    adapter: nn.Parameter | Iterable[nn.Parameter] | Mapping[str, nn.Parameter] = (),
     seed: int = 0,
 ) -> History:
     """Train the head and the adapter's parameters on a batch of sentences, in place; everything else is frozen.
@@ -208,10 +239,10 @@ def train(
     batch : Batch
         All training sentences.
     settings : Settings
-    adapter : iterable of nn.Parameter
+    adapter : nn.Parameter, iterable of nn.Parameter, or mapping of str to nn.Parameter
         What is trained beside the head, whose own are left out of it; nothing if empty.
     seed : int
-        Seed of the order of the sentences, from 0.
+        Seed of the order of the sentences, from 0 to 2**64 - 1.
 
     Returns
     -------
@@ -222,17 +253,20 @@ def train(
     TypeError
         If the model has no head, or an argument is of another kind.
     ValueError
-        If one of the parameters is not the model's, a label has no column in the logits, or the loss stops being a
-        number.
+        If one of the parameters is not the model's, a label has no column in the logits, the batch is on another
+        device, or the loss stops being a number.
+    RuntimeError
+        If gradients are switched off.
     """
     if not isinstance(getattr(model, "head", None), nn.Module):
         raise TypeError(
             f"expected a model with a head, such as a Classifier, got {type(model).__name__}: {model!r:.60}"
         )
     _check_kinds(batch=(batch, Batch), settings=(settings, Settings))
-    seed = whole_number(seed, "seed", least=0)
+    seed = whole_number(seed, "seed", least=0, most=LARGEST_SEED)
     head = list(model.head.parameters())
-    adapter = [each for each in dict.fromkeys(adapter) if all(each is not other for other in head)]
+    adapter = [each for each in _distinct(adapter) if all(each is not other for other in head)]
+    _check_trainable(model, batch)
     surgery.freeze_except(model, [*adapter, *head])
     model.eval()
     groups = [{"params": head, "lr": settings.head_lr}]
@@ -272,7 +306,7 @@ def evaluate(model: nn.Module, batch: Batch, *, batch_size: int = 64) -> Evaluat
     TypeError
         If an argument is of another kind.
     ValueError
-        If a label has no column in the logits, or the batch size is below 1.
+        If a label has no column in the logits, the logits are not finite, or the batch size is below 1.
     """
     _check_kinds(model=(model, nn.Module), batch=(batch, Batch))
     batch_size = whole_number(batch_size, "batch_size", least=1)
@@ -282,6 +316,8 @@ def evaluate(model: nn.Module, batch: Batch, *, batch_size: int = 64) -> Evaluat
         part = batch.take(rows)
         logits.append(model(part.input_ids, part.attention_mask))
     logits = torch.cat(logits).float()
+    if not logits.isfinite().all():
+        raise ValueError("the logits are not finite: training diverged; lower the learning rate")
     accuracy = (logits.argmax(-1) == batch.labels).double().mean().item()
     return Evaluation(accuracy, _loss(logits, batch.labels).item(), logits.softmax(-1))
 
@@ -292,13 +328,38 @@ def _check_kinds(**arguments: tuple[object, type]) -> None:
             raise TypeError(f"{name} must be of type {kind.__name__}, got {type(value).__name__}: {value!r:.60}")
 
 
-def _loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy, in nats per sentence."""
-    if labels.min() < 0 or labels.max() >= logits.shape[-1]:
+def _distinct(adapter: Any) -> list[nn.Parameter]:
+    """Return the parameters of an adapter, each once; it is given as `surgery.freeze_except` takes it."""
+    adapter = adapter.values() if isinstance(adapter, Mapping) else adapter
+    adapter = [adapter] if isinstance(adapter, Tensor) else adapter
+    if not isinstance(adapter, Iterable):
+        raise TypeError(
+            f"adapter must be parameters, such as those that adapt returns, got {type(adapter).__name__}: "
+            f"{adapter!r:.60}; leave it out to train the head alone, and of a module give its .parameters()"
+        )
+    return list({id(each): each for each in adapter}.values())
+
+
+def _check_trainable(model: nn.Module, batch: Batch) -> None:
+    """Refuse what would stop training only after the model has been changed."""
+    if not torch.is_grad_enabled():
+        raise RuntimeError("training needs gradients, which are switched off here; call train outside torch.no_grad()")
+    if (device := next(model.parameters(), batch.labels).device) != batch.labels.device:
+        raise ValueError(f"the model is on {device}, the batch on {batch.labels.device}; encode it with that device")
+    _check_labels(batch.labels, getattr(model.head, "out_features", math.inf))
+
+
+def _check_labels(labels: Tensor, columns: float) -> None:
+    if labels.max() >= columns:
         raise ValueError(
-            f"expected labels from 0 to {logits.shape[-1] - 1}, one for each column of the logits, "
+            f"expected labels from 0 to {columns - 1}, one for each column of the logits, "
             f"got {labels.unique().tolist()}; make the classifier with more labels, or correct them"
         )
+
+
+def _loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy, in nats per sentence."""
+    _check_labels(labels, logits.shape[-1])
     return F.cross_entropy(logits, labels)
 
 

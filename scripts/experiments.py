@@ -1,7 +1,7 @@
 """Make the runs of the few-shot comparison: `make experiments`. Interrupt it when you like and start it again.
 
-Runs go side by side in processes of one thread each. Each finished run is written and flushed at once, so an
-interruption costs the runs in progress and no more.
+Runs go side by side in processes of one thread each. Each finished run is written and flushed at once. The first
+Ctrl+C lets the runs in progress finish, a second one costs them and no more.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import platform
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from importlib import metadata
 from pathlib import Path
@@ -69,12 +69,12 @@ def cost_to_come(missing: list[protocol.Run]) -> int:
 
 
 def open_log(path: Path) -> dict[protocol.Run, protocol.Result]:
-    """Read what is there, drop a line that was cut short, and note the versions and the machine of what follows."""
+    """Read what is there, mend its last line, and note the versions and the machine of what follows."""
     results = protocol.read_results(path) if path.exists() else {}
     if path.exists():
         protocol.check_tasks(path)
-        content = path.read_bytes()
-        os.truncate(path, content.rfind(b"\n") + 1)
+        check_weights(path)
+        mend(path)
     environment = {
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in ("torch", "transformers", "tokenizers", "numpy", "ia3-lab")},
@@ -88,6 +88,27 @@ def open_log(path: Path) -> dict[protocol.Run, protocol.Result]:
     return results
 
 
+def check_weights(path: Path) -> None:
+    """Refuse to go on with runs that were made with other weights."""
+    ours = pretrained.DIGESTS["model.safetensors"]
+    for environment in protocol.read_environments(path):
+        if (theirs := environment.get("weights")) != ours:
+            raise ValueError(
+                f"the runs in {path} were made with weights {theirs}, those of {pretrained.NAME} are {ours}: "
+                "move the file away, or choose another --output"
+            )
+
+
+def mend(path: Path) -> None:
+    """End the file with a whole line: cut one that an interruption left unfinished, or add the end that it lacks."""
+    content, rest = path.read_bytes(), protocol.cut_short(path)
+    if rest:
+        print(f"Cutting {len(rest)} bytes off the end of {path}: a run that an interruption left half written.")
+        os.truncate(path, len(content) - len(rest))
+    elif content and not content.endswith(b"\n"):
+        write(path, "\n")
+
+
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Keep a second script from making the same runs, where the system has file locks."""
@@ -99,7 +120,7 @@ def alone(path: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with open(path.with_name(f"{path.name}.lock"), "w") as file:
+    with open(path.with_name(f"{path.name}.lock"), "a") as file:  # "w" would empty a file of yours that has this name
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -115,19 +136,58 @@ def write(path: Path, line: str) -> None:
         os.fsync(file.fileno())
 
 
+class Interruption:
+    """Answers Ctrl+C and SIGTERM while runs are made: the first waits for those in progress, the second ends them."""
+
+    def __init__(self, pending: Mapping[Future, protocol.Run]) -> None:
+        self.pending, self.came = pending, False
+
+    def __enter__(self) -> Interruption:
+        self.before = {number: signal.signal(number, self.answer) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, answer in self.before.items():
+            signal.signal(number, answer)
+
+    def answer(self, *signal_and_frame: object) -> None:
+        """Say what happens now, or end the processes."""
+        if self.came:
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise KeyboardInterrupt
+        self.came = True
+        runs = "1 run" if len(self.pending) == 1 else f"{len(self.pending)} runs"
+        message = f"\nFinishing {runs}; press Ctrl+C again to stop now.\n"
+        os.write(2, message.encode())  # to stderr; the signal may have come in the middle of a print
+
+
+def submit(pool: ProcessPoolExecutor, run: protocol.Run) -> Future:
+    """Ask for a run. A process that starts for it inherits that Ctrl+C, which reaches all of them, is ignored."""
+    answer = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return pool.submit(perform, run)
+    finally:
+        signal.signal(signal.SIGINT, answer)
+
+
 def make_runs(path: Path, jobs: int) -> None:
     """Make every missing run, those of the search first."""
     results = open_log(path)
     done = sum(cost(run) for run in results)
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=prepare)
-    with tqdm(total=done, initial=done, unit="step", unit_scale=True, smoothing=0.02) as bar:
+    pending: dict[Future, protocol.Run] = {}
+    bar = tqdm(total=done, initial=done, unit="step", unit_scale=True, smoothing=0.02)
+    with bar, Interruption(pending) as interruption:
         try:
-            pending = {}
             while missing := sorted(protocol.missing_runs(results), key=cost, reverse=True):
-                bar.total = bar.n + cost_to_come(missing)
-                bar.set_description(f"{missing[0].stage} runs")
-                asked = set(pending.values())
-                pending |= {pool.submit(perform, run): run for run in missing if run not in asked}
+                if not interruption.came:
+                    bar.total = bar.n + cost_to_come(missing)
+                    bar.set_description(f"{missing[0].stage} runs")
+                    waiting = [run for run in missing if run not in pending.values()]
+                    pending |= {submit(pool, run): run for run in waiting[: jobs - len(pending)]}
+                if not pending:
+                    raise KeyboardInterrupt  # the runs in progress have finished
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
                     run = pending.pop(future)
                     results[run] = future.result()
@@ -155,7 +215,7 @@ def main() -> None:
         sys.exit(f"\nInterrupted. {finished}")
     except BrokenProcessPool:
         sys.exit(f"\nThe system ended one of the processes, perhaps for lack of memory: try --jobs 1. {finished}")
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         sys.exit(f"\n{error}")
     published = Path(__file__).resolve().parent.parent / "ia3_lab" / "data" / "few-shot.jsonl"
     print(f"All runs are in {arguments.output}. The book prints {published.name} of ia3_lab/data: copy yours over it.")

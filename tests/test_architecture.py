@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "published": {"config"},
     "pretrained": {"config", "devices", "hub"},
     "methods": {"config", "counting", "lora", "scaled_linear", "surgery"},
-    "training": {"config", "surgery"},
+    "training": {"config", "devices", "surgery"},
     "protocol": {"config", "intervals", "methods", "tasks"},
     "experiments": {"config", "methods", "pretrained", "protocol", "tasks", "training"},
     "step_times": {"config", "experiments", "methods", "pretrained", "tasks", "training"},

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from ia3_lab.config import ALIASES, PRESETS, ModelConfig, get_preset
+from ia3_lab.config import ALIASES, PRESETS, ModelConfig, check_number, get_preset, whole_number
 
 SIZES = {"name": "toy", "d_model": 48, "d_ff": 100, "num_layers": 3, "num_heads": 6}
 
@@ -63,6 +63,19 @@ def test_numpys_whole_numbers_are_taken_as_pythons() -> None:
     config = ModelConfig(**{**SIZES, "d_model": np.int64(48), "num_layers": np.uint8(3)})
     assert config == ModelConfig(**SIZES)
     assert type(config.d_model) is type(config.num_layers) is int
+
+
+def test_a_number_comes_back_as_python_s_own() -> None:
+    assert type(check_number(np.float32(0.5), "lr")) is type(check_number(2, "lr")) is float
+    assert type(whole_number(np.int64(2), "k")) is int
+
+
+def test_a_number_too_large_is_refused() -> None:
+    assert whole_number(5, "seed", most=5) == 5
+    with pytest.raises(ValueError, match="seed must be at most 5, got 6; pass a smaller one"):
+        whole_number(6, "seed", most=5)
+    with pytest.raises(ValueError, match="lr must be a finite number, got 1000"):
+        check_number(10**400, "lr")
 
 
 def test_replacing_a_width_keeps_the_head_unless_it_is_left_out_again() -> None:

@@ -42,8 +42,10 @@ def test_an_absent_device_is_refused(monkeypatch: pytest.MonkeyPatch, wish: str)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setenv(devices.VARIABLE, wish)
-    with pytest.raises(ValueError, match=f"asks for '{wish}', but this machine offers 'cpu'; change the variable"):
+    with pytest.raises(ValueError, match=f"asks for '{wish}', but this machine offers 'cpu'; change it or unset it"):
         devices.get_device()
+    with pytest.raises(ValueError, match=f"device asks for '{wish}', but .* offers 'cpu'; change it or leave it out"):
+        devices.check_device(wish)
 
 
 @pytest.mark.parametrize("wish", ["gpu", "meta", "cuda:x", "cpu:1:2", "0", "cuda:-1"])
@@ -51,6 +53,13 @@ def test_an_unknown_device_is_refused(monkeypatch: pytest.MonkeyPatch, wish: str
     monkeypatch.setenv(devices.VARIABLE, wish)
     with pytest.raises(ValueError, match=f"IA3_LAB_DEVICE must be .* got '{wish}'"):
         devices.get_device()
+
+
+@pytest.mark.parametrize("wish", ["gpu", "meta", None, 1.5])
+def test_an_unknown_device_is_refused_as_an_argument_too(wish: object) -> None:
+    with pytest.raises(ValueError, match=f"device must be 'cpu', .* got {wish!r}; leave it out to choose for you"):
+        devices.check_device(wish)
+    assert devices.check_device(torch.device("cpu")) == torch.device("cpu")
 
 
 @pytest.mark.parametrize(("wish", "expected"), [(None, 1), ("", 1), ("2", 2), (" 3 ", 3)])

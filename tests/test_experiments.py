@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import copy
 import importlib.util
 import math
+import os
 import re
 import signal
 import subprocess
@@ -40,7 +43,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Pool:
-    """Makes a run when it is submitted, in this process; stops as Ctrl+C would after so many."""
+    """Makes a run when it is submitted, in this process; those after so many are never ready."""
 
     made: list[Run]
     stop_after: int
@@ -51,11 +54,15 @@ class Pool:
     def submit(self, function: object, run: Run) -> Future:
         future: Future = Future()
         if len(Pool.made) < Pool.stop_after:
-            Pool.made.append(run)
-            far = abs(math.log10((run.lr or 0.01) / 0.01)) + abs(math.log10(run.head_lr / 0.003))
-            far += abs(math.log2(run.steps / 24))
-            future.set_result(Result(round(0.9 - far / 20, 6), 0.5, 0.1, 0.9, 10, 1.0))
+            Pool.finish(future, run)
         return future
+
+    @staticmethod
+    def finish(future: Future, run: Run) -> None:
+        Pool.made.append(run)
+        far = abs(math.log10((run.lr or 0.01) / 0.01)) + abs(math.log10(run.head_lr / 0.003))
+        far += abs(math.log2(run.steps / 24))
+        future.set_result(Result(round(0.9 - far / 20, 6), 0.5, 0.1, 0.9, 10, 1.0))
 
     def shutdown(self, cancel_futures: bool) -> None:
         pass
@@ -66,20 +73,27 @@ def script(monkeypatch: pytest.MonkeyPatch, small: None) -> ModuleType:
     spec = importlib.util.spec_from_file_location("experiments_script", ROOT / "scripts" / "experiments.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    original = module.wait
-
-    def wait(pending: dict, return_when: str) -> object:
-        if not any(future.done() for future in pending):
-            raise KeyboardInterrupt
-        return original(pending, return_when=return_when)
-
     monkeypatch.setattr(module, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(module, "wait", wait)
+    interrupt(module, monkeypatch, times=2)
     Pool.made, Pool.stop_after = [], 10**9
     return module
 
 
-def test_an_interruption_loses_at_most_the_runs_in_progress(script: ModuleType, tmp_path: Path) -> None:
+def interrupt(script: ModuleType, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """When no run is ready, press Ctrl+C so many times, and then let the runs in progress finish."""
+
+    def wait(pending: dict, return_when: str) -> object:
+        if not any(future.done() for future in pending):
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+            for future, run in pending.items():
+                Pool.finish(future, run)
+        return concurrent.futures.wait(pending, return_when=return_when)
+
+    monkeypatch.setattr(script, "wait", wait)
+
+
+def test_the_second_interruption_loses_the_runs_in_progress_and_no_more(script: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "results" / "runs.jsonl"
     script.make_runs(tmp_path / "whole.jsonl", jobs=2)
     whole = protocol.read_results(tmp_path / "whole.jsonl")
@@ -97,6 +111,57 @@ def test_an_interruption_loses_at_most_the_runs_in_progress(script: ModuleType, 
     assert protocol.read_results(path) == whole
     assert protocol.missing_runs(whole) == []
     assert len(protocol.read_environments(path)) == 1
+
+
+def test_the_first_interruption_lets_the_runs_in_progress_finish(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    interrupt(script, monkeypatch, times=1)
+    Pool.stop_after = 40
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        script.make_runs(tmp_path / "runs.jsonl", jobs=3)
+    assert "\nFinishing 3 runs; press Ctrl+C again to stop now.\n" in capfd.readouterr().err
+    assert len(Pool.made) == 43
+    assert set(protocol.read_results(tmp_path / "runs.jsonl")) == set(Pool.made)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_an_end_that_was_cut_short_is_cut_away_and_a_whole_one_completed(
+    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "runs.jsonl"
+    script.open_log(path)
+    environment, line = path.read_bytes(), protocol.line_for(run_of(), Result(0.9, 0.5, 0.1, 0.9, 10, 1.0)).encode()
+    for end, mended, says in (
+        (b"", b"", ""),
+        (line, line, ""),
+        (line[:-1], line, ""),
+        (line + line[:60], line, f"Cutting 60 bytes off the end of {path}"),
+        (b"{", b"", "Cutting 1 bytes off"),
+    ):
+        path.write_bytes(environment + end)
+        assert len(script.open_log(path)) == (mended != b"")
+        assert path.read_bytes() == environment + mended
+        said = capsys.readouterr().out
+        assert said.startswith(says) if says else not said
+
+
+def test_runs_with_other_weights_are_not_gone_on_with(script: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    script.open_log(path)
+    path.write_text(path.read_text().replace(pretrained.DIGESTS["model.safetensors"], "0" * 64))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"were made with weights 0{64}, .*: move the file away, or choose another"):
+        script.open_log(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_with_the_name_of_the_lock_keeps_its_content(script: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "poetry.lock").write_text("my packages")
+    with script.alone(tmp_path / "poetry"):
+        pass
+    assert (tmp_path / "poetry.lock").read_text() == "my packages"
 
 
 def test_a_finished_file_asks_for_no_run(script: ModuleType, tmp_path: Path) -> None:
@@ -122,21 +187,23 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "says"),
     [
-        ("notes.txt", "line 1 of .* it is not an entry that was cut short"),
-        ("notes.lock", "line 1 of .* it is not an entry that was cut short"),
+        ("notes.txt", "line 1 of .* if it is no results file, choose another"),
+        ("notes.lock", "line 1 of .* if it is no results file, choose another"),
+        ("settings.json", "line 1 of .* if it is no results file, choose another"),
         (".", "--output must be a file, .* is a folder"),
         ("notes.txt/runs.jsonl", "notes.txt"),
     ],
 )
 def test_an_output_that_is_something_else_is_refused_and_left_alone(tmp_path: Path, output: str, says: str) -> None:
-    for name in ("notes.txt", "notes.lock"):
-        (tmp_path / name).write_text("my notes")
+    contents = dict.fromkeys(("notes.txt", "notes.lock"), "my notes") | {"settings.json": '{"environment": "test"}'}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
     command = [sys.executable, str(ROOT / "scripts" / "experiments.py"), "--output", str(tmp_path / output)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert re.search(says, result.stderr)
     assert "Traceback" not in result.stderr
-    assert [(tmp_path / name).read_text() for name in ("notes.txt", "notes.lock")] == ["my notes"] * 2
+    assert {name: (tmp_path / name).read_text() for name in contents} == contents
 
 
 @pytest.mark.parametrize("options", [["--jobs", "0"], ["--jobs", "1.5"], ["--outptu", "x"], ["x"]])
@@ -153,6 +220,7 @@ def test_a_wrong_option_is_refused_with_the_right_ones(options: list[str]) -> No
         (BrokenProcessPool("gone"), "The system ended one of the processes.* the same command goes on"),
         (OSError("no space left"), "no space left"),
         (ValueError("the loss is nan"), "the loss is nan"),
+        (ImportError("the model needs transformers"), "the model needs transformers"),
         (KeyboardInterrupt(), "Interrupted. Finished runs are in"),
     ],
 )
@@ -182,7 +250,8 @@ def test_a_missing_model_is_told_before_any_process_starts(
 
 def start(path: Path) -> subprocess.Popen:
     command = [sys.executable, str(ROOT / "scripts" / "experiments.py"), "--output", str(path), "--jobs", "1"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **streams, start_new_session=True)  # as a terminal does: Ctrl+C reaches them all
 
 
 def end(script: subprocess.Popen, number: int) -> str:
@@ -212,7 +281,27 @@ def test_a_second_script_on_the_same_file_is_turned_away_and_the_first_can_be_en
     finally:
         said = end(first, signal.SIGTERM)
     assert first.returncode == 1
+    assert "Finishing 1 run; press Ctrl+C again to stop now." in said
     assert "the same command goes on from there" in said
+    assert len(protocol.read_results(path)) >= 1  # the run in progress has been waited for
+
+
+def test_ctrl_c_is_answered_at_once_and_a_second_one_obeyed_at_once(tmp_path: Path) -> None:
+    path, script = tmp_path / "runs.jsonl", start(tmp_path / "runs.jsonl")
+    while not path.exists():
+        assert script.poll() is None
+        time.sleep(0.1)
+    time.sleep(1)  # the process that makes the runs is starting: it must not take the Ctrl+C for itself
+    os.killpg(script.pid, signal.SIGINT)
+    while "Finishing 1 run; press Ctrl+C again to stop now." not in script.stderr.readline():
+        assert script.poll() is None
+    time.sleep(2)
+    os.killpg(script.pid, signal.SIGINT)
+    said = script.communicate(timeout=10)[1]
+    assert script.returncode == 1
+    assert "Interrupted. Finished runs are in" in said
+    assert "Traceback" not in said
+    assert "leaked" not in said
 
 
 # --- one run -------------------------------------------------------------------------------------------------------
@@ -259,6 +348,41 @@ def test_what_is_no_base_no_seed_and_no_example_is_refused(base: pretrained.Pret
             call()
     with pytest.raises(ValueError, match="unknown task 'Sentiment'; did you mean 'sentiment'"):
         experiments.kept(base, base.encoder, "Sentiment")  # it would compare on the sentences it was trained for
+
+
+def test_a_run_that_is_none_is_refused(base: pretrained.Pretrained) -> None:
+    for arguments in ((None, base), (base, run_of())):
+        with pytest.raises(TypeError, match=r"run must be a protocol.Run, got .*; it comes first, then base"):
+            experiments.perform(*arguments)
+    with pytest.raises(TypeError, match=r"base must be what pretrained.load returned, got None"):
+        experiments.perform(run_of(), None)
+    with pytest.raises(ValueError, match="seed must be at most 18446744073709551615"):
+        experiments.adapt(base, "lora-r1-qv", 2, seed=2**64)
+
+
+@pytest.mark.parametrize("steps", [1, 4])  # after one step only the scores are no numbers, after two the loss
+def test_a_run_that_diverges_is_named(base: pretrained.Pretrained, steps: int) -> None:
+    with pytest.raises(ValueError, match=r"Run\(stage='final', task='sentiment', k=8, .*: the l(oss|ogits)"):
+        experiments.perform(run_of(lr=1e38, head_lr=1e38, steps=steps), base)
+
+
+def test_an_encoder_that_diverged_has_kept_nothing_that_can_be_told(base: pretrained.Pretrained) -> None:
+    encoder = copy.deepcopy(base.encoder)
+    encoder.embeddings.LayerNorm.weight.data.fill_(math.nan)
+    with pytest.raises(ValueError, match=r"similarities are not finite.*training diverged; lower the learning rate"):
+        experiments.kept(base, encoder, "sentiment")
+
+
+def test_what_is_kept_does_not_depend_on_the_mode_which_stays(base: pretrained.Pretrained) -> None:
+    encoder = experiments.adapt(base, "ia3", 2).model.encoder.train()
+    encoder.encoder.layer[0].eval()
+    other = replace(base, encoder=copy.deepcopy(base.encoder).train())
+    modes = [module.training for module in encoder.modules()]
+    assert experiments.kept(other, encoder, "sentiment") == pytest.approx(1.0, abs=1e-6)
+    assert [module.training for module in encoder.modules()] == modes
+    found, expected = experiments.perform(run_of(), other), experiments.perform(run_of(), base)
+    assert replace(found, seconds=0) == replace(expected, seconds=0)
+    assert other.encoder.training
 
 
 def test_the_base_is_the_same_after_a_run(base: pretrained.Pretrained) -> None:

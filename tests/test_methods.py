@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from ia3_lab import experiments, lora, pretrained, scaled_linear, tasks, training
+from ia3_lab.config import ModelConfig
 from ia3_lab.methods import METHODS, get_method
 
 
@@ -35,6 +38,33 @@ def test_the_count_in_closed_form_is_the_number_of_trained_parameters(base: pret
     parameters = experiments.adapt(base, name, 2).parameters
     assert sum(p.numel() for p in parameters.values()) == get_method(name).count(pretrained.CONFIG)
     assert all(BELONGS[name](key) for key in parameters)
+
+
+def tiny_bert(num_layers: int) -> tuple[nn.Module, ModelConfig]:
+    from transformers import BertConfig, BertModel
+
+    config = ModelConfig(name="tiny", d_model=8, d_ff=16, num_layers=num_layers, num_heads=2)
+    sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": num_layers, "num_attention_heads": 2}
+    encoder = BertModel(BertConfig(vocab_size=20, **sizes), add_pooling_layer=False)
+    return encoder, replace(config, base_parameters=sum(p.numel() for p in encoder.parameters()))
+
+
+@pytest.mark.parametrize("num_layers", [2, 12, 24])
+@pytest.mark.parametrize("name", METHODS)
+def test_every_layer_is_adapted_in_deep_models_too(name: str, num_layers: int) -> None:
+    encoder, config = tiny_bert(num_layers)
+    parameters = get_method(name).attach(encoder, None)
+    assert sum(p.numel() for p in parameters.values()) == get_method(name).count(config)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "head"])
+def test_what_is_no_bert_encoder_is_refused(name: str) -> None:
+    from transformers import DistilBertConfig, DistilBertModel
+
+    sizes = {"dim": 8, "hidden_dim": 16, "n_layers": 2, "n_heads": 2, "vocab_size": 20}
+    for model in (DistilBertModel(DistilBertConfig(**sizes)), training.Classifier(tiny_bert(2)[0], 2)):
+        with pytest.raises(ValueError, match=r"'encoder\.layer.* matches no module of this model"):
+            get_method(name).attach(model, None)
 
 
 @pytest.mark.parametrize("name", METHODS)

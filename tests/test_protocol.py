@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ia3_lab import protocol
@@ -179,15 +180,43 @@ def test_a_damaged_file_is_refused_with_what_to_do(tmp_path: Path, damage: Calla
         protocol.read_results(path)
     assert "line 2 of" in str(caught.value) or "line 3 of" in str(caught.value)
     assert "Delete that line and run `make experiments`" in str(caught.value)
+    assert ".. Delete" not in str(caught.value)
 
 
-def test_an_end_that_is_no_entry_cut_short_is_refused(tmp_path: Path) -> None:
-    for path in (log(tmp_path / "notes.txt", "my notes"), log(tmp_path / "runs.jsonl", ENVIRONMENT, "\0\0\0")):
-        with pytest.raises(ValueError, match=r"line [12] of .* it is not an entry that was cut short"):
-            protocol.read_results(path)
+@pytest.mark.parametrize(
+    "content",
+    [
+        "my notes",
+        "{",
+        '{"run": this is my diary',
+        '{"environment": "production", "debug": false}',
+        '{"environment": {"torch": "2',
+        f"{ENVIRONMENT}\0\0\0",
+        f'{ENVIRONMENT}{{"run": this is my diary',
+        f'{ENVIRONMENT}{{"run": {{"stage": "final"\r{{"run"',
+        f"{ENVIRONMENT}3",
+        ENVIRONMENT.replace("\n", "\r") * 2,
+    ],
+)
+def test_an_end_that_is_no_entry_of_ours_cut_short_is_refused(tmp_path: Path, content: str) -> None:
+    path = log(tmp_path / "notes.txt", content)
+    with pytest.raises(ValueError, match=r"line [12] of .*notes.txt is damaged: .*; if it is no results file, choose"):
+        protocol.read_results(path)
+    assert protocol.cut_short(path) == b""
+
+
+def test_a_last_line_may_be_cut_anywhere_and_counts_if_only_its_end_is_missing(tmp_path: Path) -> None:
     whole = protocol.line_for(RUN, result())
     for cut in range(len(whole) - 1):
-        assert protocol.read_results(log(tmp_path / "runs.jsonl", ENVIRONMENT, whole[:cut])) == {}
+        path = log(tmp_path / "runs.jsonl", ENVIRONMENT, whole[:cut])
+        assert protocol.read_results(path) == {}
+        assert protocol.cut_short(path) == whole[:cut].encode()
+    path = log(tmp_path / "runs.jsonl", ENVIRONMENT, whole[:-1])
+    assert protocol.read_results(path) == {RUN: result()}
+    assert protocol.cut_short(path) == b""
+    path = log(tmp_path / "runs.jsonl", ENVIRONMENT, whole, whole[:-1])
+    with pytest.raises(ValueError, match=r"line 3 of .* is there already"):
+        protocol.read_results(path)
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
@@ -251,6 +280,35 @@ def test_a_paired_difference_is_taken_draw_by_draw() -> None:
         protocol.scores(results, "agent", 16, "ia3")
 
 
+def test_runs_with_different_settings_are_not_mixed() -> None:
+    results = dict.fromkeys(protocol.final_runs(CHOSEN), result())
+    other = next(run for run in results if (run.task, run.k, run.method, run.draw) == ("agent", 16, "ia3", 3))
+    results[replace(other, lr=0.5)] = result(0.25)
+    with pytest.raises(ValueError, match=r"different settings .*: \(0.0316, 0.00178, 24\), \(0.5, 0.00178, 24\)"):
+        protocol.scores(results, "agent", 16, "ia3")
+    assert protocol.scores(results, "agent", 32, "ia3").tolist() == [0.75] * len(protocol.DRAWS)
+
+
+@pytest.mark.parametrize("results", [None, [], [RUN]])
+def test_results_that_are_no_mapping_are_refused(results: object) -> None:
+    for call in (
+        lambda: protocol.search("ia3", results),
+        lambda: protocol.choose_settings(results),
+        lambda: protocol.missing_runs(results),
+        lambda: protocol.scores(results, "agent", 16, "ia3"),
+    ):
+        with pytest.raises(TypeError, match="results must be a mapping of Run to Result, such as read_results returns"):
+            call()
+
+
+def test_settings_that_are_missing_or_no_point_of_the_grid_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected a trial for each method, there is none for head, ia3, "):
+        protocol.final_runs({})
+    for trial, name in ((Trial(math.nan, 0, 0), "lr"), (Trial(0, None, 0), "head_lr"), (Trial(0, 0, 0.5), "steps")):
+        with pytest.raises(TypeError, match=rf"{name} of Trial\(.*\) must be a whole number"):
+            trial.values()
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
@@ -269,6 +327,13 @@ def test_scores_that_are_not_there_are_refused_with_those_that_are(wanted: tuple
     assert len(protocol.scores(results, "number", 32, "ia3")) == len(protocol.DRAWS)
     with pytest.raises(ValueError, match=message):
         protocol.scores(results, *wanted)
+
+
+def test_numpy_s_numbers_become_python_s() -> None:
+    run = replace(RUN, k=np.int64(RUN.k), draw=np.int32(RUN.draw), lr=np.float32(0.5), steps=np.int64(24))
+    plain = replace(RUN, lr=0.5, steps=24)
+    measured = replace(result(), accuracy=np.float32(0.75), parameters=np.int64(10))
+    assert protocol.line_for(run, measured) == protocol.line_for(plain, result())
 
 
 def test_a_run_and_its_result_survive_json_exactly() -> None:

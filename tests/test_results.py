@@ -81,3 +81,22 @@ def test_chapter_6_trains_with_the_settings_that_the_search_chose() -> None:
     source = (BOOK / "06-what-ia3-learns.ipynb").read_text("utf8")
     assert "chosen = protocol.choose_settings(protocol.read_results())" in source
     assert "training.Settings(**chosen[method].values())" in source
+
+
+def test_the_page_states_where_every_search_starts_and_the_log_has_those_trials(results) -> None:
+    rows = {row[0]: row[1:] for row in re.findall(r"\| ([^|]+) \| ([-\d.]+) \| ([\d.]+) \| (\d+) \|", PAGE)}
+    lora = "LoRA (all four), BitFit, LayerNorm tuning"
+    names = {"head": "head only", "ia3": "IA³, middle of its grid", "full": "full fine-tuning"}
+    for method in METHODS:
+        lr, head_lr, steps = rows[names.get(method, lora)]
+        tried = [trial.values() for trial in protocol.search(method, results).tried]
+        assert {"lr": 0.0 if lr == "-" else float(lr), "head_lr": float(head_lr), "steps": int(steps)} in tried
+    assert len(rows) == 4
+
+
+def test_the_log_names_the_digests_of_all_tasks_from_the_line_that_the_page_says_on() -> None:
+    line = int(re.search(r"from its (\d+)th line on", PAGE)[1])
+    entries = [n for n, entry in protocol._entries(None) if "environment" in entry]
+    digests = [set(environment["tasks"]) for environment in protocol.read_environments()]
+    assert next(n for n, known in zip(entries, digests, strict=True) if known == set(tasks.TASKS)) == line
+    assert digests[0] == set(protocol.HEADLINE_TASKS)

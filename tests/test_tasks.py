@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ia3_lab import tasks
+from ia3_lab.task_files import subsample
 from ia3_lab.tasks import (
     SPLITS,
     TASKS,
@@ -396,6 +397,16 @@ def doctor(data, path, value):
         (("train", "words", "subject", 0), 3, r"task.train.words.subject\[0\] must be a string, got 3"),
         (("train", "templates", "affirmed"), "a {subject}", "task.train.templates.affirmed must be a list"),
         (("train", "templates", "affirmed", 0), "this {subject is {adjective}", "has a brace without its twin"),
+        (
+            ("validation", "words", "subject", 0),
+            "Hotel",
+            r"task 'sentiment', validation: '.*' makes '.*Hotel.*'; expected lower-case words",
+        ),
+        (("train", "words", "subject", 0), "", "train: 'this {subject} is {adjective}' makes 'this  is good'"),
+        (("test", "templates", "affirmed", 0), "the {subject} was {adjective}.", "test: .* no punctuation"),
+        (("test", "templates", "affirmed", 0), "The {subject} was {adjective}", "expected lower-case words"),
+        (("train", "words", "subject", 0), "café", "the letters a to z"),
+        (("labels",), ["negative"], r"task.labels must list at least two labels, got \['negative'\]; add one"),
     ],
 )
 def test_a_damaged_file_is_refused_with_what_to_change(sentiment_file, path, value, message):
@@ -408,6 +419,32 @@ def test_a_damaged_file_is_refused_with_what_to_change(sentiment_file, path, val
 def test_what_is_no_file_s_contents_is_refused(wrong):
     with pytest.raises(ValueError, match="task must be a table, got"):
         build_task(wrong)
+
+
+@pytest.mark.parametrize(("size", "within"), [(12, "0.50 within train"), (4, "unknown (one set) within train")])
+def test_a_card_of_few_matched_sets_can_be_printed(sentiment_file, size, within):
+    sentiment_file["train"]["size"] = size
+    assert within in str(build_task(sentiment_file))
+
+
+def test_a_card_of_one_sentence_a_label_can_be_printed(sentiment_file):
+    sentiment_file["cells"] = sentiment_file["cells"][:2]
+    for split in SPLITS:
+        frame = sentiment_file["cells"][0]["frame"]
+        sentiment_file[split]["templates"] = {frame: sentiment_file[split]["templates"][frame]}
+    sentiment_file["train"]["size"] = 2
+    assert "  negative: " in str(build_task(sentiment_file))
+
+
+def test_numpy_s_sizes_will_do(sentiment_file):
+    expected = build_task(sentiment_file).split("test")
+    sentiment_file["test"]["size"] = np.int64(sentiment_file["test"]["size"])
+    assert build_task(sentiment_file).split("test") == expected
+
+
+def test_a_split_that_there_is_not_is_refused(sentiment_file):
+    with pytest.raises(ValueError, match="unknown split 'trian'; the splits are train, validation, test"):
+        subsample(sentiment_file, "trian", ())
 
 
 def test_a_missing_part_is_named(sentiment_file):

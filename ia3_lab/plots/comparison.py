@@ -255,8 +255,7 @@ def plot_learning_rate_sensitivity(
     labels, grids = check_labels(labels), {name: positive(rates[name], f"rates[{name!r}]", "n") for name in accuracy}
     data = {name: check_accuracies({name: accuracy[name]}, grid.shape)[name] for name, grid in grids.items()}
     rings = {
-        name: np.isclose(grid, number(best[name], f"best[{name!r}]"), rtol=1e-6, atol=0)
-        for name, grid in grids.items()
+        name: np.isclose(grid, number(best[name], f"best[{name!r}]"), rtol=1e-6, atol=0) for name, grid in grids.items()
     }
     for name, found in rings.items():
         if not found.any():
