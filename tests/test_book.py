@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 execute = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "execute.py")))
 repository = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "set_repository.py")))
 
-MAX_BYTES = 1_300_000
+MAX_BYTES = 1_100_000
 MIN_ALT_CHARACTERS = 60
 MAX_CELL_LINES = 30
 BOOTSTRAP = f"""\
