@@ -210,9 +210,12 @@ def unknown_name(what: str, name: object, names: Iterable[str], others: Iterable
     --------
     >>> print(unknown_name("method", "IA3", ["head", "ia3"]))
     unknown method 'IA3'; did you mean 'ia3'? The methods are head, ia3.
+    >>> print(unknown_name("model", "t0", ["T0-3B", "MiniLM"]))
+    unknown model 't0'; did you mean 'T0-3B'? The models are T0-3B, MiniLM.
     """
-    near = difflib.get_close_matches(name.lower(), [*names, *others], 1, 0.4) if isinstance(name, str) else []
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    lower = {known.lower(): known for known in (*names, *others)}
+    near = difflib.get_close_matches(name.lower(), lower, 1, 0.4) if isinstance(name, str) else []
+    hint = f"; did you mean {lower[near[0]]!r}?" if near else "."
     return ValueError(f"unknown {what} {name!r}{hint} The {what}s are {', '.join(names)}.")
 
 
