@@ -25,7 +25,7 @@ step-times: .venv/.installed
 	$(BIN)/python bench/steps.py
 
 test: .venv/.tests .venv/.browser lint book
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/.tests
 	$(BIN)/ruff check .

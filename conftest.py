@@ -27,13 +27,6 @@ def _execute(self: RunningKernel, source: str, allow_stdin: bool | None = None) 
 RunningKernel.execute_cell_input = _execute
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the cells of a chapter in one process, in order, when the tests are spread over several."""
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run in CI that skipped anything: nothing may pass by being skipped."""
