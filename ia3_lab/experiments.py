@@ -65,9 +65,7 @@ def batch_of(base: pretrained.Pretrained, examples: Iterable[tasks.Example]) -> 
     ValueError
         If there is none.
     """
-    examples = list(examples)
-    if odd := [example for example in examples if not isinstance(example, tasks.Example)]:
-        raise TypeError(f"expected examples, such as a task's split or few_shot gives, got {odd[0]!r:.80}")
+    examples = tasks.check_examples(examples)
     device = next(base.encoder.parameters()).device
     texts, labels = [example.text for example in examples], [example.label for example in examples]
     return training.encode(base.tokenizer, texts, labels, device)

@@ -28,6 +28,7 @@ __all__ = [
     "Task",
     "bag_of_words_accuracy",
     "build_task",
+    "check_examples",
     "few_shot",
     "get_task",
     "separable_by_words",
@@ -266,6 +267,20 @@ def _credits(fitted: Sequence[Example], scored: Sequence[Example], num_labels: i
     return best[np.arange(len(scored)), [example.label for example in scored]] / best.sum(axis=1)
 
 
+def check_examples(examples: Iterable[Example]) -> list[Example]:
+    """Return examples as a list.
+
+    Raises
+    ------
+    TypeError
+        If one of them is not an example.
+    """
+    examples = list(examples)
+    if odd := [example for example in examples if not isinstance(example, Example)]:
+        raise TypeError(f"expected examples, such as a task's split or few_shot gives, got {odd[0]!r:.80}")
+    return examples
+
+
 def separable_by_words(examples: Iterable[Example]) -> bool:
     """Return whether some linear rule on word counts gives each of these examples its label.
 
@@ -299,9 +314,7 @@ def separable_by_words(examples: Iterable[Example]) -> bool:
     """
     from scipy.optimize import linprog
 
-    examples = list(examples)
-    if odd := [example for example in examples if not isinstance(example, Example)]:
-        raise TypeError(f"expected examples, such as a task's split or few_shot gives, got {odd[0]!r:.80}")
+    examples = check_examples(examples)
     labels = sorted({example.label for example in examples})
     if len(labels) < 2:
         raise ValueError(
