@@ -1,0 +1,232 @@
+"""Laws of one wrapped layer: its sides, its start, how it is called, read, converted and made plain again."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_tensors import gains, gap, normal
+from torch import Tensor, nn
+from torch.testing import assert_close
+from transformers.pytorch_utils import Conv1D
+
+from ia3_lab.adapters import Adapter, LoRALinear, ScaledLinear
+from ia3_lab.attach import count_parameters, merge
+
+
+def layer(kind: type[nn.Module]) -> nn.Module:
+    module = (nn.Linear(4, 6) if kind is nn.Linear else Conv1D(6, 4)).double()
+    module.weight.data, module.bias.data = normal(*module.weight.shape), normal(6, seed=1)
+    return module
+
+
+def adapters(base: nn.Module) -> dict[str, Adapter]:
+    """Return one of each kind around a layer, far from its start."""
+    made = {side: ScaledLinear(base, side) for side in ("output", "input")} | {"lora": LoRALinear(base, 2, 6)}
+    for adapter in made.values():
+        for index, parameter in enumerate(adapter.parameters(recurse=False)):
+            parameter.data = gains(parameter.numel(), seed=index).view_as(parameter).to(parameter)
+    return made
+
+
+KINDS = pytest.mark.parametrize("kind", [nn.Linear, Conv1D])
+ADAPTERS = pytest.mark.parametrize("name", ["output", "input", "lora"])
+
+
+@KINDS
+def test_the_side_says_whether_the_bias_is_scaled(kind: type[nn.Module]) -> None:
+    base, x = layer(kind), normal(2, 3, 4, seed=2)
+    made = adapters(base)
+    assert_close(made["output"](x), gains(6) * base(x))
+    assert_close(made["input"](x), base(gains(4) * x))
+    zeros = torch.zeros_like(x)
+    assert_close(made["output"](zeros)[0, 0], gains(6) * base.bias)
+    assert_close(made["input"](zeros)[0, 0], base.bias.detach())
+
+
+@KINDS
+def test_lora_adds_a_low_rank_product(kind: type[nn.Module]) -> None:
+    base, x = layer(kind), normal(3, 4)
+    adapter = adapters(base)["lora"]
+    assert_close(adapter(x), base(x) + 6 / 2 * x @ adapter.A.T @ adapter.B.T)
+    assert torch.linalg.matrix_rank(adapter.update) == 2
+
+
+@KINDS
+@ADAPTERS
+def test_merged_equals_wrapped_and_is_a_new_layer_of_the_same_class(kind: type[nn.Module], name: str) -> None:
+    base, x = layer(kind), normal(2, 3, 4, seed=2)
+    before = copy.deepcopy(base)
+    adapter = adapters(base)[name]
+    merged = merge(adapter)
+    assert type(merged) is kind
+    assert_close(merged(x), adapter(x))
+    assert_close(adapter.weight.clone(), merged.weight.detach())
+    assert all(torch.equal(a, b) for a, b in zip(base.parameters(), before.parameters(), strict=True))
+    assert torch.equal(merged.bias, base.bias) == (name != "output")
+    merged.bias.data = base.bias.data if name == "output" else gains(6) * base.bias.data
+    assert gap(merged(x), adapter(x)) > 0.1, "the control: the bias treated as on the other side"
+
+
+@given(d_in=st.integers(1, 6), d_out=st.integers(1, 6), bias=st.booleans(), rank=st.integers(1, 4))
+@settings(max_examples=30)
+def test_sizes_follow_the_layer_and_merging_is_exact_for_any_sizes(
+    d_in: int, d_out: int, bias: bool, rank: int
+) -> None:
+    base, x = nn.Linear(d_in, d_out, bias=bias).double(), normal(3, d_in)
+    for adapter, size in (
+        (ScaledLinear(base, "output"), d_out),
+        (ScaledLinear(base, "input"), d_in),
+        (LoRALinear(base, rank), rank * (d_in + d_out)),
+    ):
+        assert sum(p.numel() for p in adapter.parameters(recurse=False)) == size
+        for parameter in adapter.parameters(recurse=False):
+            parameter.data = gains(parameter.numel()).view_as(parameter)
+        assert_close(merge(adapter)(x), adapter(x))
+        assert (merge(adapter).bias is None) == (adapter.bias is None) == (not bias)
+
+
+def test_the_start_of_A_follows_the_generator_and_keeps_to_its_bound() -> None:
+    def start(seed: int) -> Tensor:
+        return LoRALinear(nn.Linear(100, 3), 50, generator=torch.Generator().manual_seed(seed)).A.detach()
+
+    assert torch.equal(start(7), start(7))
+    assert not torch.equal(start(7), start(8))
+    assert 0.09 < start(0).abs().max() <= 0.1
+    assert abs(start(0).mean()) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: ScaledLinear(nn.Linear(2, 3), "out"), ValueError, "side must be 'output' or 'input', got 'out'"),
+        (lambda: ScaledLinear(nn.LayerNorm(3)), TypeError, r"expected a plain .* got a torch\.nn\..*LayerNorm"),
+        (
+            lambda: ScaledLinear(ScaledLinear(nn.Linear(2, 3))),
+            TypeError,
+            r"plain .* got a ia3_lab\.adapters\.ScaledLinear",
+        ),
+        (lambda: ScaledLinear(nn.LazyLinear(3)), ValueError, "has no sizes yet; run the model once"),
+        (lambda: LoRALinear(nn.Linear(2, 3), 0), ValueError, "rank must be at least 1, got 0"),
+        (lambda: ScaledLinear(nn.Linear(3, 2), "input")(torch.ones(5, 1)), ValueError, r"l must have shape \(1,\)"),
+    ],
+)
+def test_what_would_be_silently_wrong_is_refused(make: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
+
+
+# precision
+
+
+def test_half_precision_keeps_what_is_trained_in_float32_and_the_result_in_the_bases_dtype() -> None:
+    for dtype in (torch.bfloat16, torch.float16, torch.float8_e4m3fn):
+        for adapter in adapters(layer(nn.Linear)).values():
+            adapter.float()
+            next(adapter.parameters(recurse=False)).data.view(-1)[0] = 1.001  # not a bfloat16 or float16 number
+            before = {name: p.detach().clone() for name, p in adapter.named_parameters(recurse=False)}
+            adapter.to(dtype)
+            assert adapter.weight.dtype == dtype
+            assert all(torch.equal(p, before[name]) for name, p in adapter.named_parameters(recurse=False))
+            if dtype.itemsize == 2:
+                out = adapter(torch.ones(2, 4, dtype=dtype))
+                out.float().sum().backward()
+                assert out.dtype == merge(adapter).weight.dtype == dtype
+                assert {p.grad.dtype for p in adapter.parameters(recurse=False)} == {torch.float32}
+            assert {p.dtype for p in adapter.double().parameters()} == {torch.float64}
+
+
+def test_a_small_step_up_from_one_survives_in_float32_and_is_lost_in_bfloat16() -> None:
+    base = nn.Linear(3, 2).bfloat16()
+    kept, lost = ScaledLinear(base), ScaledLinear(base, dtype=torch.bfloat16)
+    for adapter in (kept, lost):
+        adapter.l.data += 3e-3
+    assert (kept.l > 1).all()
+    assert (lost.l == 1).all()
+
+
+# the weight that is computed when it is used
+
+
+@KINDS
+@ADAPTERS
+def test_the_weight_reads_as_if_merged_with_its_gradient(kind: type[nn.Module], name: str) -> None:
+    adapter = adapters(layer(kind))[name]
+    merged = merge(adapter)
+    assert (adapter.weight.shape, adapter.weight.dtype) == (merged.weight.shape, merged.weight.dtype)
+    assert adapter.weight.device == merged.weight.device
+    assert adapter.weight.requires_grad
+    assert_close(adapter.weight + 0, merged.weight.detach())
+    assert_close(torch.cat([adapter.weight, adapter.weight]), merged.weight.detach().repeat(2, 1))
+    adapter.weight.square().sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in adapter.parameters(recurse=False))
+
+
+def test_asking_for_dtype_shape_or_device_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter, calls = ScaledLinear(nn.Linear(3, 2)), []
+    monkeypatch.setattr(adapter, "fold", lambda weight: calls.append(1) or weight, raising=False)
+    weight = adapter.weight
+    assert (weight.dtype, weight.shape, weight.device.type, weight.numel()) == (torch.float32, (2, 3), "cpu", 6)
+    assert isinstance(weight, Tensor)
+    assert weight.is_floating_point()
+    assert calls == []
+    assert weight.sum() is not None and calls == [1]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda weight: weight.mul_(2),
+        lambda weight: nn.init.zeros_(weight),
+        lambda weight: weight.__setitem__(0, 1.0),
+        lambda weight: setattr(weight, "data", torch.zeros(2, 3)),
+        lambda weight: weight.requires_grad_(False),
+        lambda weight: torch.add(torch.ones(2, 3), 1, out=weight),
+        lambda weight: weight.data_ptr(),
+    ],
+)
+def test_a_write_to_the_computed_weight_is_refused_where_it_would_be_lost(write: object) -> None:
+    with pytest.raises(TypeError, match=r"computed, not stored: to change it, change base\.weight"):
+        write(ScaledLinear(nn.Linear(3, 2)).weight)
+
+
+def test_a_weight_is_read_into_other_tensors_and_by_other_functions_with_its_gradient() -> None:
+    class Product(torch.autograd.Function):
+        """What gets past torch's overrides, as fused kernels do."""
+
+        @staticmethod
+        def forward(ctx: object, x: Tensor, weight: Tensor) -> Tensor:
+            ctx.save_for_backward(x)
+            return x @ weight.T
+
+        @staticmethod
+        def backward(ctx: object, gradient: Tensor) -> tuple[None, Tensor]:
+            return None, gradient.T @ ctx.saved_tensors[0]
+
+    adapter, x = adapters(layer(nn.Linear))["output"], normal(5, 4)
+    assert_close(torch.zeros(6, 4, dtype=torch.float64).copy_(adapter.weight), adapter.weight + 0)
+    (x @ adapter.weight.T).sum().backward()
+    wanted, adapter.l.grad = adapter.l.grad, None
+    Product.apply(x, adapter.weight).sum().backward()
+    assert_close(adapter.l.grad, wanted)
+
+
+def test_code_that_reads_the_weight_instead_of_calling_the_layer_sees_the_vector_too() -> None:
+    encoder = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, batch_first=True, activation="gelu").double().eval()
+    plain = copy.deepcopy(encoder)
+    encoder.linear2 = ScaledLinear(encoder.linear2, "input")
+    encoder.self_attn.out_proj = ScaledLinear(encoder.self_attn.out_proj, "input")
+    encoder.linear2.l.data, encoder.self_attn.out_proj.l.data = gains(12), gains(8)
+    x = normal(2, 5, 8)
+    by_layers = encoder(x)  # l wants a gradient, so the layers are called one by one
+    with torch.no_grad():
+        assert_close(encoder(x), by_layers.detach())
+        assert_close(merge(encoder)(x), by_layers.detach())  # on torch's fast path
+    assert gap(by_layers, plain(x)) > 0.1
+
+
+def test_printing_shows_side_and_length_and_counting_the_parameters() -> None:
+    assert "side='input', l=(3,)" in repr(ScaledLinear(nn.Linear(3, 2), "input"))
+    assert "rank=2, alpha=2" in repr(LoRALinear(nn.Linear(3, 2), 2))
+    assert count_parameters(LoRALinear(nn.Linear(3, 2), 2)).total == 8 + 2 * 5
