@@ -1,66 +1,31 @@
-"""Sizes of transformers: a frozen, self-checking record, and presets of real models.
-
-A preset's ``base_parameters`` is the number of distinct parameters of the language model as ``transformers`` builds it,
-a tied output head counted once: ``GPT2LMHeadModel``, ``T5ForConditionalGeneration``, ``LlamaForCausalLM``,
-``MistralForCausalLM``, ``OPTForCausalLM``, ``Qwen2ForCausalLM``; for BERT and DistilBERT the bare encoder,
-``BertModel`` (with its pooler) and ``DistilBertModel``. The tests build each on the meta device and compare.
-``transformers`` 5 ties the head of every T5; T5 v1.1 itself has an untied head, ``32,128 * d_model`` parameters more.
-
-A preset's ``source`` names the paper and, after "config.json of", a model on the Hugging Face hub whose configuration
-has these sizes. The LLaMA repositories there are conversions of the original release, made by others.
-"""
-
-from __future__ import annotations
+"""Sizes of transformers: a frozen record, presets of real models, and the configs of Hugging Face's transformers."""
 
 import difflib
-import math
-import operator
-from collections.abc import Iterable, Mapping
+import itertools
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from numbers import Real
+from importlib import resources
 from types import MappingProxyType
+from typing import Any, Self
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files("ia3_lab").joinpath("data", name).read_text("utf8"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """The sizes of one transformer that decide how many parameters an adapter has.
 
-    Parameters
-    ----------
-    name : str
-        What to call the model in tables and messages.
-    d_model : int
-        Width of the hidden states.
-    d_ff : int
-        Width of the feed-forward network's hidden units.
-    num_layers : int
-        Blocks of the only stack, or of the encoder when there is a decoder beside it.
-    num_heads : int
-        Query heads.
-    num_kv_heads : int, optional
-        Key and value heads; ``num_heads`` when left out. Fewer is grouped-query attention.
-    d_head : int, optional
-        Width of one head; ``d_model // num_heads`` when left out.
-    num_decoder_layers : int
-        Decoder blocks of an encoder-decoder, each with self-attention *and* cross-attention. 0 for a single stack.
-    gated_ffn : bool
-        Whether the feed-forward network has a third matrix, ``W_gate``.
-    base_parameters : int, optional
-        Parameters of the whole base model, for shares; None when unknown.
-    source : str
-        Where the sizes come from.
+    ``dataclasses.replace`` keeps what was worked out. When you change what they depend on, pass ``d_head``,
+    ``num_kv_heads`` and ``base_parameters`` too: a new number, or None to leave them out.
 
     Raises
     ------
-    TypeError
-        If a size is not a whole number.
     ValueError
-        If a size is out of range, or heads do not divide what they must divide.
-
-    Notes
-    -----
-    ``dataclasses.replace`` keeps what was worked out. When you change what they depend on, pass ``d_head``,
-    ``num_kv_heads`` and ``base_parameters`` too: a new number, or None to leave them out.
+        If a size is below 1, or heads do not divide what they must divide.
 
     Examples
     --------
@@ -69,48 +34,33 @@ class ModelConfig:
     (8, 64, 16)
     """
 
-    name: str
-    d_model: int
-    d_ff: int
-    num_layers: int
-    num_heads: int
-    num_kv_heads: int | None = None
-    d_head: int | None = None
-    num_decoder_layers: int = 0
-    gated_ffn: bool = False
-    base_parameters: int | None = None
-    source: str = ""
+    name: str  # what to call the model in tables and messages
+    d_model: int  # width of the hidden states
+    d_ff: int  # width of the feed-forward network's hidden units
+    num_layers: int  # blocks of the only stack, or of the encoder when there is a decoder beside it
+    num_heads: int  # query heads
+    num_kv_heads: int | None = None  # key and value heads; num_heads if None. Fewer is grouped-query attention
+    d_head: int | None = None  # width of one head; d_model // num_heads if None
+    num_decoder_layers: int = 0  # of an encoder-decoder; each has self-attention and cross-attention
+    gated_ffn: bool = False  # whether the feed-forward network has a third matrix, W_gate
+    base_parameters: int | None = None  # of the whole base model, for shares; None when unknown
+    source: str = ""  # where the sizes come from
 
     def __post_init__(self) -> None:
-        for field in ("d_model", "d_ff", "num_layers", "num_heads"):
-            self._check_size(field, least=1)
-        self._check_size("num_decoder_layers", least=0)
-        for field in ("num_kv_heads", "d_head", "base_parameters"):
-            if getattr(self, field) is not None:
-                self._check_size(field, least=1)
-        if not isinstance(self.gated_ffn, bool):
-            raise TypeError(f"gated_ffn of {self.name!r} must be True or False, got {self.gated_ffn!r}.")
-        self._fill_in()
-
-    def _check_size(self, field: str, least: int) -> None:
-        value = whole_number(getattr(self, field), f"{field} of {self.name!r}", least)
-        object.__setattr__(self, field, value)
-
-    def _fill_in(self) -> None:
-        """Work out the sizes that were left out, and check that the heads divide what they must."""
+        for field in ("d_model", "d_ff", "num_layers", "num_heads", "num_kv_heads", "d_head"):
+            if (size := getattr(self, field)) is not None and size < 1:
+                raise ValueError(f"{field} of {self.name!r} must be at least 1, got {size}")
+        if self.num_kv_heads is None:
+            object.__setattr__(self, "num_kv_heads", self.num_heads)  # the class is frozen
         if self.d_head is None:
             if self.d_model % self.num_heads:
                 raise ValueError(
-                    f"d_model of {self.name!r} must be a multiple of num_heads, got {self.d_model} and "
-                    f"{self.num_heads}; change one of them, or pass d_head."
+                    f"num_heads of {self.name!r} must divide d_model, {self.d_model}; change one, or pass d_head"
                 )
             object.__setattr__(self, "d_head", self.d_model // self.num_heads)
-        if self.num_kv_heads is None:
-            object.__setattr__(self, "num_kv_heads", self.num_heads)
         if self.num_heads % self.num_kv_heads:
             raise ValueError(
-                f"num_heads of {self.name!r} must be a multiple of num_kv_heads, got {self.num_heads} and "
-                f"{self.num_kv_heads}; every key head serves the same number of query heads."
+                f"num_kv_heads of {self.name!r}, {self.num_kv_heads}, must divide num_heads, {self.num_heads}"
             )
 
     @property
@@ -128,233 +78,115 @@ class ModelConfig:
         """Blocks of the whole model: encoder (or only stack) and decoder."""
         return self.num_layers + self.num_decoder_layers
 
-    @property
-    def num_attentions(self) -> int:
-        """Attention layers of the whole model: a decoder block beside an encoder has two."""
-        return self.num_layers + 2 * self.num_decoder_layers
+    @classmethod
+    def from_hugging_face(cls, config: Any, gated_ffn: bool | None = None) -> Self:
+        """Read the sizes off a config of transformers, such as ``model.config``, or name what they cannot express.
+
+        Parameters
+        ----------
+        config : transformers.PreTrainedConfig
+        gated_ffn : bool, optional
+            Whether the feed-forward network is gated: known for the model types in ``data/architectures.toml``. For
+            another one pass it, if every block is attention and one feed-forward network.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no such config; if it asks for experts, latent attention or another such feature, or its type is
+            unknown and gated_ffn None.
+
+        Examples
+        --------
+        >>> from types import SimpleNamespace
+        >>> sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 8}
+        >>> ModelConfig.from_hugging_face(SimpleNamespace(model_type="llama", **sizes)).gated_ffn
+        True
+        """
+        kind = getattr(config, "model_type", None)
+        if not isinstance(kind, str):
+            raise TypeError(f"expected a ModelConfig, or a config of transformers, got {type(config).__name__!r}")
+        if features := list(_beyond(config)):
+            raise ValueError(
+                f"the settings of this {kind!r} config speak of {' and '.join(features)}, which the closed forms "
+                "cannot express; wrap the model and count with ia3_lab.attach.count_parameters"
+            )
+        sizes = {size: _first(config, names) for size, names in _ARCHITECTURES["names"].items()}
+        if gated_ffn is None:
+            gated_ffn = _is_gated(config, kind)
+            sizes["d_ff"] = sizes["d_ff"] or 4 * (sizes["d_model"] or 0)  # GPT-2 and others leave it out
+        if not getattr(config, "is_encoder_decoder", False):
+            sizes["num_decoder_layers"] = 0
+        if hasattr(config, "multi_query") and not getattr(config, "new_decoder_architecture", False):
+            sizes["num_kv_heads"] = 1 if config.multi_query else sizes["num_heads"]
+        optional = ("num_kv_heads", "d_head")
+        if missing := [size for size in sizes if size not in optional and not isinstance(sizes[size], int)]:
+            raise ValueError(f"this {kind!r} config gives no {' and no '.join(missing)} that holds for all blocks")
+        source = f"a config of model type {kind} in transformers"
+        return cls(name=getattr(config, "_name_or_path", "") or kind, gated_ffn=gated_ffn, source=source, **sizes)
 
 
-def whole_number(value: object, name: str, least: float = -math.inf, most: float = math.inf) -> int:
-    """Return a size as a Python int, whichever library it comes from.
-
-    Parameters
-    ----------
-    value : object
-        An int, or an integer of NumPy's.
-    name : str
-        What to call it in a message.
-    least, most : int
-        The smallest and the largest value allowed; any if left out.
-
-    Returns
-    -------
-    int
-        The same number.
-
-    Raises
-    ------
-    TypeError
-        If it is not a whole number; True and 8.0 are none.
-    ValueError
-        If it is too small or too large.
-
-    Examples
-    --------
-    >>> whole_number(8, "rank", least=1)
-    8
-    """
-    try:
-        number = operator.index(None if isinstance(value, bool) else value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, got {value!r}; pass an int.") from None
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, got {number}; pass a larger one.")
-    if number > most:
-        raise ValueError(f"{name} must be at most {most}, got {number}; pass a smaller one.")
-    return number
+#: What is known of the configs of transformers: what they call sizes, and what their model types are made of.
+_ARCHITECTURES = _read("architectures.toml")
 
 
-def check_number(value: object, name: str, *, least: float = -math.inf) -> float:
-    """Return an argument as a Python float, if it is a finite real number and large enough.
-
-    Raises
-    ------
-    TypeError
-        If it is not a number; True and "0.1" are none.
-    ValueError
-        If it is not finite, or too small.
-
-    Examples
-    --------
-    >>> check_number(0.1, "lr", least=0)
-    0.1
-    """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}; pass a float.")
-    try:
-        number = float(value)
-    except OverflowError:  # an int of hundreds of digits
-        number = math.inf
-    if not (math.isfinite(number) and number >= least):
-        bound = f" of at least {least:g}" if least > -math.inf else ""
-        raise ValueError(f"{name} must be a finite number{bound}, got {value!r:.60}; pass another one.")
-    return number
+def _first(config: Any, names: list[str]) -> Any:
+    """Return the first of some settings that is there and not None."""
+    return next((value for name in names if (value := getattr(config, name, None)) is not None), None)
 
 
-def unknown_name(what: str, name: object, names: Iterable[str], others: Iterable[str] = ()) -> ValueError:
-    """Return the error for a name that is none of the names: it suggests the nearest and lists them all.
-
-    ``others`` are suggested, but not listed.
-
-    Examples
-    --------
-    >>> print(unknown_name("method", "IA3", ["head", "ia3"]))
-    unknown method 'IA3'; did you mean 'ia3'? The methods are head, ia3.
-    >>> print(unknown_name("model", "t0", ["T0-3B", "MiniLM"]))
-    unknown model 't0'; did you mean 'T0-3B'? The models are T0-3B, MiniLM.
-    """
-    lower = {known.lower(): known for known in (*names, *others)}
-    near = difflib.get_close_matches(name.lower(), lower, 1, 0.4) if isinstance(name, str) else []
-    hint = f"; did you mean {lower[near[0]]!r}?" if near else "."
-    return ValueError(f"unknown {what} {name!r}{hint} The {what}s are {', '.join(names)}.")
+def _settings(config: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the settings that are set to something, and those of configs inside."""
+    for name, value in vars(config).items():
+        if value and not isinstance(value, str):
+            yield name, value
+            yield from _settings(value) if hasattr(value, "model_type") else ()
 
 
-def _gpt2(name: str, size: tuple[int, int, int], base_parameters: int) -> ModelConfig:
-    d_model, num_layers, num_heads = size
-    return ModelConfig(
-        name=name,
-        d_model=d_model,
-        d_ff=4 * d_model,
-        num_layers=num_layers,
-        num_heads=num_heads,
-        base_parameters=base_parameters,
-        source=f"Radford et al. 2019, Table 2 (layers, d_model); heads: config.json of openai-community/{name}",
-    )
+def _beyond(config: Any) -> Iterator[str]:
+    """Yield what a config asks for and a ModelConfig cannot express."""
+    settings = dict(_settings(config))
+    if models := [name for name, value in settings.items() if hasattr(value, "num_hidden_layers")]:
+        yield f"several models in one (pass the config of one: {', '.join(models)})"
+        return
+    for feature, pattern in _ARCHITECTURES["features"].items():
+        if found := [name for name in settings if re.search(pattern, name)]:
+            yield f"{feature} ({', '.join(found[:2])})"
+    lists = [value for name, value in settings.items() if re.search("layer_types$|block_types?$", name)]
+    kinds = sorted({str(kind) for value in lists for kind in value})
+    if others := [kind for kind in kinds if not re.fullmatch(_ARCHITECTURES["layer_kinds"], kind)]:
+        yield f"layers of the kind {', '.join(others)}"
+    joined, halves = "is_encoder_decoder" in settings, {"decoder_layers", "add_cross_attention"}
+    for width in ("ffn_dim", "attention_heads"):
+        if joined and settings.get(f"encoder_{width}") != settings.get(f"decoder_{width}"):
+            yield "an encoder and a decoder of different widths"
+    if (not joined and settings.keys() & halves) or settings.keys() >= {"is_decoder", "num_decoder_layers"}:
+        yield "one half of an encoder-decoder"
 
 
-def _t0(name: str, d_model: int, d_ff: int, num_heads: int, base_parameters: int, models: str) -> ModelConfig:
-    return ModelConfig(
-        name=name,
-        d_model=d_model,
-        d_ff=d_ff,
-        num_layers=24,
-        num_decoder_layers=24,
-        num_heads=num_heads,
-        d_head=64,
-        gated_ffn=True,
-        base_parameters=base_parameters,
-        source=f"Sanh et al. 2022: T5 v1.1, trained further; sizes: config.json of {models}",
-    )
-
-
-def _llama(name: str, size: tuple[int, int, int, int], base_parameters: int) -> ModelConfig:
-    d_model, d_ff, num_layers, num_heads = size
-    return ModelConfig(
-        name=name,
-        d_model=d_model,
-        d_ff=d_ff,
-        num_layers=num_layers,
-        num_heads=num_heads,
-        gated_ffn=True,
-        base_parameters=base_parameters,
-        source=f"Touvron et al. 2023, Table 2; d_ff: config.json of huggyllama/{name}",
-    )
-
-
-def _presets() -> list[ModelConfig]:
-    encoder = {"d_model": 768, "d_ff": 3072, "num_heads": 12}
-    grouped = {"d_model": 4096, "d_ff": 14336, "num_layers": 32, "num_heads": 32, "num_kv_heads": 8, "gated_ffn": True}
-    return [
-        _gpt2("gpt2", (768, 12, 12), 124_439_808),
-        _gpt2("gpt2-medium", (1024, 24, 16), 354_823_168),
-        _gpt2("gpt2-large", (1280, 36, 20), 774_030_080),
-        _gpt2("gpt2-xl", (1600, 48, 25), 1_557_611_200),
-        _t0("t0-3b", 2048, 5120, 32, 2_783_959_040, "bigscience/T0_3B and google/t5-v1_1-xl"),
-        _t0("t0-11b", 4096, 10240, 64, 11_003_736_064, "bigscience/T0pp and google/t5-v1_1-xxl"),
-        _llama("llama-7b", (4096, 11008, 32, 32), 6_738_415_616),
-        _llama("llama-13b", (5120, 13824, 40, 40), 13_015_864_320),
-        _llama("llama-30b", (6656, 17920, 60, 52), 32_528_943_616),
-        _llama("llama-65b", (8192, 22016, 80, 64), 65_285_660_672),
-        ModelConfig(
-            name="llama-3-8b",
-            **grouped,
-            base_parameters=8_030_261_248,
-            source="Grattafiori et al. 2024, Table 3; config.json of meta-llama/Meta-Llama-3-8B",
-        ),
-        ModelConfig(
-            name="mistral-7b",
-            **grouped,
-            base_parameters=7_241_732_096,
-            source="Jiang et al. 2023, Table 1; config.json of mistralai/Mistral-7B-v0.1",
-        ),
-        ModelConfig(
-            name="opt-13b",
-            d_model=5120,
-            d_ff=4 * 5120,
-            num_layers=40,
-            num_heads=40,
-            base_parameters=12_853_473_280,
-            source="Zhang et al. 2022, Table 1 (layers, heads, d_model); d_ff: config.json of facebook/opt-13b",
-        ),
-        ModelConfig(
-            name="qwen2-7b",
-            d_model=3584,
-            d_ff=18944,
-            num_layers=28,
-            num_heads=28,
-            num_kv_heads=4,
-            gated_ffn=True,
-            base_parameters=7_615_616_512,
-            source="Yang et al. 2024, Table 1; config.json of Qwen/Qwen2-7B",
-        ),
-        ModelConfig(
-            name="distilbert",
-            **encoder,
-            num_layers=6,
-            base_parameters=66_362_880,
-            source="Sanh et al. 2019, section 3; config.json of distilbert/distilbert-base-uncased",
-        ),
-        ModelConfig(
-            name="bert-base",
-            **encoder,
-            num_layers=12,
-            base_parameters=109_482_240,
-            source="Devlin et al. 2019, section 3; config.json of google-bert/bert-base-uncased",
-        ),
-    ]
+def _is_gated(config: Any, kind: str) -> bool:
+    known = {name: _ARCHITECTURES[name].split() for name in ("gated", "plain", "either")}
+    if kind not in itertools.chain(*known.values()):
+        raise ValueError(
+            f"the blocks of model type {kind!r} are not known here; if each is attention and one feed-forward network, "
+            "use ModelConfig.from_hugging_face(config, gated_ffn=...), True if a third matrix gates that network"
+        )
+    return config.is_gated_act if kind in known["either"] else kind in known["gated"]
 
 
 #: Real models by name, in the order of their families.
-PRESETS: Mapping[str, ModelConfig] = MappingProxyType({config.name: config for config in _presets()})
+PRESETS: Mapping[str, ModelConfig] = MappingProxyType(
+    {name: ModelConfig(name=name, **sizes) for name, sizes in _read("presets.toml").items()}
+)
 #: Other names of the same shapes. The T0 models are T5 v1.1 XL and XXL trained further.
-ALIASES: Mapping[str, str] = MappingProxyType(
+_ALIASES = MappingProxyType(
     {"t5-v1.1-xl": "t0-3b", "t5-v1.1-xxl": "t0-11b", "llama-33b": "llama-30b", "distilbert-base": "distilbert"}
 )
 
 
 def get_preset(name: str) -> ModelConfig:
-    """Return the sizes of a real model.
-
-    Parameters
-    ----------
-    name : str
-        A key of ``PRESETS`` or of ``ALIASES``.
-
-    Returns
-    -------
-    ModelConfig
-        The preset.
-
-    Raises
-    ------
-    ValueError
-        If there is no such preset; the message names the nearest one.
-
-    Examples
-    --------
-    >>> get_preset("llama-7b").d_ff
-    11008
-    """
-    if isinstance(name, str) and (key := ALIASES.get(name, name)) in PRESETS:
+    """Return the sizes of a real model, a key of ``PRESETS`` or another name of one; an unknown one gets a hint."""
+    if (key := _ALIASES.get(name, name)) in PRESETS:
         return PRESETS[key]
-    raise unknown_name("preset", name, PRESETS, ALIASES)
+    near = difflib.get_close_matches(name.lower(), [*PRESETS, *_ALIASES], 1, 0.4)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    raise ValueError(f"unknown preset {name!r}{hint} The presets are {', '.join(PRESETS)}.")

@@ -1,135 +1,145 @@
-"""The sizes of a model check themselves, and every preset says where its sizes come from."""
-
-from __future__ import annotations
+"""Sizes fit together, presets have a source, and a config of transformers is read right or refused by name."""
 
 import dataclasses
 import re
+import tomllib
+from importlib import resources
+from typing import Any
 
-import numpy as np
 import pytest
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel
 
-from ia3_lab.config import ALIASES, PRESETS, ModelConfig, check_number, get_preset, whole_number
+from ia3_lab.config import PRESETS, ModelConfig, get_preset
+from ia3_lab.counting import count_ia3, count_matrices
 
 SIZES = {"name": "toy", "d_model": 48, "d_ff": 100, "num_layers": 3, "num_heads": 6}
-
-each_preset = pytest.mark.parametrize("config", PRESETS.values(), ids=lambda config: config.name)
-
-
-def test_left_out_sizes_follow_from_the_others() -> None:
-    config = ModelConfig(**SIZES)
-    assert (config.num_kv_heads, config.d_head, config.d_attn, config.d_kv) == (6, 8, 48, 48)
-    assert (config.num_blocks, config.num_attentions) == (3, 3)
+KNOWN = tomllib.loads(resources.files("ia3_lab").joinpath("data", "architectures.toml").read_text("utf8"))
 
 
-def test_attention_may_be_wider_or_narrower_than_the_model() -> None:
-    config = ModelConfig(**SIZES, d_head=20, num_kv_heads=2)
-    assert (config.d_attn, config.d_kv) == (120, 40)
-
-
-def test_d_model_need_not_divide_when_the_head_is_given() -> None:
-    assert ModelConfig(**{**SIZES, "d_model": 50}, d_head=9).d_attn == 54
-    with pytest.raises(ValueError, match=r"multiple of num_heads, got 50 and 6"):
-        ModelConfig(**{**SIZES, "d_model": 50})
-
-
-def test_a_decoder_beside_an_encoder_has_two_attentions_a_block() -> None:
-    config = ModelConfig(**SIZES, num_decoder_layers=5)
-    assert (config.num_blocks, config.num_attentions) == (8, 13)
-
-
-def test_a_config_is_frozen_and_positional_arguments_are_refused() -> None:
-    config = ModelConfig(**SIZES)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        config.d_model = 64
-    with pytest.raises(TypeError):
-        ModelConfig("toy", 48, 100, 3, 6)
-
-
-@pytest.mark.parametrize("field", ["d_model", "d_ff", "num_layers", "num_heads", "num_kv_heads", "d_head"])
-@pytest.mark.parametrize("value", [0, -8])
-def test_a_size_below_one_is_refused(field: str, value: int) -> None:
-    with pytest.raises(ValueError, match=rf"{field} of 'toy' must be at least 1, got {value}"):
-        ModelConfig(**{**SIZES, field: value})
-
-
-@pytest.mark.parametrize("field", ["d_model", "num_layers", "num_decoder_layers", "base_parameters"])
-@pytest.mark.parametrize("value", [48.0, "48", True, float("nan"), np.float64(48)])
-def test_a_size_that_is_not_a_whole_number_is_refused(field: str, value: object) -> None:
-    with pytest.raises(TypeError, match=rf"{field} of 'toy' must be a whole number, got {re.escape(repr(value))}"):
-        ModelConfig(**{**SIZES, field: value})
-
-
-def test_numpys_whole_numbers_are_taken_as_pythons() -> None:
-    config = ModelConfig(**{**SIZES, "d_model": np.int64(48), "num_layers": np.uint8(3)})
-    assert config == ModelConfig(**SIZES)
-    assert type(config.d_model) is type(config.num_layers) is int
-
-
-def test_a_number_comes_back_as_python_s_own() -> None:
-    assert type(check_number(np.float32(0.5), "lr")) is type(check_number(2, "lr")) is float
-    assert type(whole_number(np.int64(2), "k")) is int
-
-
-def test_a_number_too_large_is_refused() -> None:
-    assert whole_number(5, "seed", most=5) == 5
-    with pytest.raises(ValueError, match="seed must be at most 5, got 6; pass a smaller one"):
-        whole_number(6, "seed", most=5)
-    with pytest.raises(ValueError, match="lr must be a finite number, got 1000"):
-        check_number(10**400, "lr")
-
-
-def test_replacing_a_width_keeps_the_head_unless_it_is_left_out_again() -> None:
+def test_left_out_sizes_follow_from_the_others_and_stay_when_these_are_replaced() -> None:
     config = ModelConfig(**SIZES, base_parameters=10**6)
+    assert (config.num_kv_heads, config.d_head, config.d_attn, config.d_kv, config.num_blocks) == (6, 8, 48, 48, 3)
     assert dataclasses.replace(config, d_model=96).d_head == 8
     fresh = dataclasses.replace(config, d_model=96, d_head=None, num_kv_heads=None, base_parameters=None)
-    assert fresh == ModelConfig(**{**SIZES, "d_model": 96})
-
-
-def test_heads_must_share_key_heads_evenly() -> None:
-    assert ModelConfig(**SIZES, num_kv_heads=3).d_kv == 24
-    with pytest.raises(ValueError, match="multiple of num_kv_heads, got 6 and 4"):
-        ModelConfig(**SIZES, num_kv_heads=4)
-
-
-def test_gated_is_yes_or_no() -> None:
-    with pytest.raises(TypeError, match="gated_ffn of 'toy' must be True or False, got 'swiglu'"):
-        ModelConfig(**SIZES, gated_ffn="swiglu")
-
-
-@each_preset
-def test_a_preset_stands_under_its_own_name_with_a_source_and_a_size(config: ModelConfig) -> None:
-    assert get_preset(config.name) is config
-    assert re.search(r"^[A-Z]\w+ et al\. \d{4}[,:].*config\.json of [\w-]+/[\w.-]+", config.source)
-    assert config.base_parameters > config.num_blocks * config.d_model * config.d_ff
-
-
-@pytest.mark.parametrize("name", [name for name in PRESETS if re.match(r"llama-\d+b", name)])
-def test_llama_rounds_two_thirds_of_4d_up_to_a_multiple_of_256(name: str) -> None:
-    config = get_preset(name)
-    assert config.d_ff == -(-8 * config.d_model // (3 * 256)) * 256
-    assert get_preset("llama-3-8b").d_ff != -(-8 * 4096 // (3 * 256)) * 256
-
-
-def test_presets_cannot_be_changed() -> None:
-    with pytest.raises(TypeError):
-        PRESETS["mine"] = get_preset("gpt2")
-
-
-@pytest.mark.parametrize("alias", ALIASES)
-def test_an_alias_leads_to_a_preset(alias: str) -> None:
-    assert get_preset(alias) is PRESETS[ALIASES[alias]]
-    assert alias not in PRESETS
+    assert fresh == ModelConfig(**SIZES | {"d_model": 96})
+    config = ModelConfig(**SIZES | {"d_model": 50}, d_head=20, num_kv_heads=2, num_decoder_layers=5)
+    assert (config.d_attn, config.d_kv, config.num_blocks) == (120, 40, 8)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "near"), [("lama-7b", "llama-7b"), ("GPT2-XL", "gpt2-xl"), ("t0_3b", "t0-3b"), ("qwen", "qwen2-7b")]
+    ("sizes", "message"),
+    [
+        ({"d_ff": 0}, "d_ff of 'toy' must be at least 1, got 0"),
+        ({"num_heads": -8}, "num_heads of 'toy' must be at least 1, got -8"),
+        ({"d_model": 50}, "num_heads of 'toy' must divide d_model, 50; change one, or pass d_head"),
+        ({"num_kv_heads": 4}, "num_kv_heads of 'toy', 4, must divide num_heads, 6"),
+    ],
 )
-def test_an_unknown_preset_suggests_the_nearest(wrong: str, near: str) -> None:
-    with pytest.raises(ValueError, match=f"unknown preset '{wrong}'; did you mean '{near}'"):
-        get_preset(wrong)
+def test_sizes_that_count_nothing_or_do_not_divide_are_refused(sizes: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ModelConfig(**SIZES | sizes)
 
 
-@pytest.mark.parametrize("name", ["###", None, 7, {}])
-def test_a_name_near_nothing_lists_what_there_is(name: object) -> None:
-    with pytest.raises(ValueError, match=rf"unknown preset {re.escape(repr(name))}\. The presets are gpt2, "):
-        get_preset(name)
+@pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)
+def test_a_preset_stands_under_its_own_name_with_a_source(config: ModelConfig) -> None:
+    assert get_preset(config.name) is config
+    assert re.search(r"^[A-Z]\w+ et al\. \d{4}[,:].*config\.json of [\w-]+/[\w.-]+", config.source)
+
+
+def test_an_alias_leads_to_a_preset_and_an_unknown_name_to_the_nearest() -> None:
+    aliases = {
+        "t5-v1.1-xl": "t0-3b",
+        "t5-v1.1-xxl": "t0-11b",
+        "llama-33b": "llama-30b",
+        "distilbert-base": "distilbert",
+    }
+    assert all(get_preset(alias) is PRESETS[name] and alias not in PRESETS for alias, name in aliases.items())
+    for wrong, near in {"lama-7b": "llama-7b", "GPT2-XL": "gpt2-xl", "t0_3b": "t0-3b", "qwen": "qwen2-7b"}.items():
+        with pytest.raises(ValueError, match=f"unknown preset '{wrong}'; did you mean '{near}'"):
+            get_preset(wrong)
+    with pytest.raises(ValueError, match=r"unknown preset '###'\. The presets are gpt2, "):
+        get_preset("###")
+
+
+#: Our sizes, unequal where a config lets them be.
+CANONICAL = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 6}
+OTHERS = {"num_decoder_layers": 2, "d_ff": 100, "num_kv_heads": 2, "d_head": 10}
+BESIDE = {"decoder_ffn_dim": 100, "decoder_attention_heads": 6, "attention_types": [[["global"], 3]]}
+
+
+def small(kind: str, **settings: Any) -> Any:
+    """Return a config of a model type with our sizes, under whatever names it has for them."""
+    known = vars(AutoConfig.for_model(kind))
+    named = {name: value for size, value in OTHERS.items() for name in KNOWN["names"][size]} | BESIDE
+    return AutoConfig.for_model(kind, **CANONICAL, **{n: v for n, v in named.items() if n in known}, **settings)
+
+
+def block_weights(config: Any) -> int:
+    """Build a model on the meta device and count the matrices inside its blocks."""
+    with torch.device("meta"):
+        modules = AutoModel.from_config(config).named_modules()
+    linear = (m for name, m in modules if re.search(r"\.\d+\.", f".{name}.") and hasattr(m, "weight"))
+    return sum(m.weight.numel() for m in linear if isinstance(m, nn.Linear) or type(m).__name__ == "Conv1D")
+
+
+@pytest.mark.parametrize("kind", f"{KNOWN['gated']} {KNOWN['plain']} {KNOWN['either']}".split())
+def test_the_sizes_read_off_a_config_are_those_of_the_model_that_it_builds(kind: str) -> None:
+    config = small(kind)
+    sizes = ModelConfig.from_hugging_face(config)
+    assert (sizes.d_model, sizes.num_layers, sizes.num_heads) == (48, 3, 6)
+    assert sizes.d_ff == (100 if any(n in vars(config) for n in KNOWN["names"]["d_ff"]) else 4 * 48)
+    other = dataclasses.replace(sizes, gated_ffn=not sizes.gated_ffn)  # the control
+    assert count_matrices(config) == count_matrices(sizes) == block_weights(config) != count_matrices(other)
+
+
+def test_what_a_config_leaves_out_or_says_by_a_switch_is_read_as_the_model_reads_it() -> None:
+    assert ModelConfig.from_hugging_face(AutoConfig.for_model("gpt2")).d_ff == 4 * 768
+    for kind in ("falcon", "gpt_bigcode"):
+        for shared in (True, False):
+            config = ModelConfig.from_hugging_face(AutoConfig.for_model(kind, multi_query=shared))
+            assert config.num_kv_heads == (1 if shared else config.num_heads)
+    assert ModelConfig.from_hugging_face(small("falcon", new_decoder_architecture=True)).num_kv_heads == 2
+    assert ModelConfig.from_hugging_face(small("t5", feed_forward_proj="gated-gelu")).gated_ffn
+    assert ModelConfig.from_hugging_face(small("t5", is_encoder_decoder=False)).num_blocks == 3
+    assert count_ia3(AutoConfig.for_model("qwen2_5_vl").get_text_config()).model == "qwen2_5_vl_text"
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "feature"),
+    [
+        ("deepseek_v3", {}, r"experts \(.*n_routed_experts.*\) and multi-head latent attention \(kv_lora_rank"),
+        ("dbrx", {}, r"experts \(moe_num_experts"),
+        ("gemma3n_text", {}, r"shared keys and values \(num_kv_shared_layers\)"),
+        ("gemma4_text", {"attention_k_eq_v": True}, r"shared keys and values \(attention_k_eq_v\)"),
+        ("gemma4_text", {}, r"an embedding of its own for every layer \(.*_per_layer_input"),
+        ("diffusion_gemma_text", {}, "layers that are not all alike"),
+        ("llama", {"per_layer_config": {1: {"intermediate_size": 7}}}, "layers that are not all alike"),
+        ("falcon_h1", {}, r"state-space layers \(mamba_"),
+        ("rwkv", {}, "recurrent layers"),
+        ("qwen3_5_text", {}, "linear attention"),
+        ("lfm3", {}, "layers of the kind conv"),
+        ("albert", {}, "layers that share one set of weights"),
+        ("llava", {}, r"several models in one \(pass the config of one: .*text_config"),
+        ("bert", {"is_decoder": True, "add_cross_attention": True}, "one half of an encoder-decoder"),
+        ("t5", {"is_decoder": True}, "one half of an encoder-decoder"),
+        ("bart", {"decoder_ffn_dim": 7}, "an encoder and a decoder of different widths"),
+    ],
+)
+def test_what_the_closed_forms_cannot_express_is_refused_by_name(kind: str, settings: dict, feature: str) -> None:
+    with pytest.raises(ValueError, match=f"'{kind}' config speak of .*{feature}.*, which the closed"):
+        count_ia3(AutoConfig.for_model(kind, **settings))
+
+
+def test_an_unknown_type_says_what_to_pass_and_what_is_no_config_what_came() -> None:
+    xlnet = AutoConfig.for_model("xlnet", d_inner=100)
+    with pytest.raises(ValueError, match=r"type 'xlnet' are not known .*from_hugging_face\(config, gated_ffn"):
+        count_ia3(xlnet)
+    with pytest.raises(ValueError, match="'xlnet' config gives no d_ff that holds for all blocks"):
+        ModelConfig.from_hugging_face(xlnet, gated_ffn=False)
+    deberta = ModelConfig.from_hugging_face(AutoConfig.for_model("deberta-v2"), gated_ffn=False)
+    assert count_ia3(deberta).total == 24 * (2 * 1536 + 6144)
+    for wrong in ("gpt2", None, nn.Linear(2, 2)):
+        with pytest.raises(TypeError, match=f"expected a ModelConfig, .* got '{type(wrong).__name__}'"):
+            count_ia3(wrong)
