@@ -2,10 +2,10 @@
 
 Every color has a role, not a hue. Widgets follow the page's theme, so each role has a light and a dark value; figures
 are transparent PNG files that must be readable on both pages, so each role has one more value of middle luminance.
+(``data/book.mplstyle`` repeats some of them; a test compares.)
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Color(NamedTuple):
 
 
 #: role -> color. ``base`` is the frozen model, ``k``/``v``/``ff`` the three rescaling vectors.
-PALETTE = MappingProxyType(
+PALETTE: Mapping[str, Color] = MappingProxyType(
     {
         "text": Color("#1b1f24", "#e9ebee", "#7b7b7b"),
         "muted": Color("#59606a", "#a9b1bb", "#7b7b7b"),
@@ -37,144 +37,68 @@ PALETTE = MappingProxyType(
     }
 )
 
-#: Colormap for nonnegative quantities such as attention weights.
-SEQUENTIAL = "Blues"
-#: Colormap for signed quantities, such as changes and correlations; its light middle is no change.
-DIVERGING = "RdBu_r"
-#: Markers and line styles, so that no series is told apart by color alone.
+#: Colormaps for attention weights and the like, and for signed changes, whose light middle is no change.
+SEQUENTIAL, DIVERGING = "Blues", "RdBu_r"
+#: Markers and line styles, in matplotlib's words, so that no series is told apart by color alone.
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":")
 
 
 class MethodStyle(NamedTuple):
-    """How one method of adapting a model looks, in figures and in widgets alike.
-
-    Parameters
-    ----------
-    role : str
-        The role of its color, a key of ``PALETTE``.
-    shape : {"circle", "square", "triangle", "down", "diamond", "plus", "cross"}
-        Its mark; ``"down"`` is a triangle on its tip.
-    filled : bool
-        Whether the mark is filled or hollow.
-    line : {"solid", "dashed", "dashdot", "dotted"}
-        Its line, in matplotlib's words.
-    """
+    """How one method looks, in figures and in widgets alike: line and marker are matplotlib's words."""
 
     role: str
-    shape: str
-    filled: bool
     line: str
+    marker: str
+    filled: bool = True
 
 
-#: method -> style, in the order in which methods are listed; no two share both shape and filling. All of LoRA has one
-#: color: there the shape says which matrices are adapted, and the filling says the rank.
-METHOD_STYLES = MappingProxyType(
+#: method -> style, in the order in which methods are listed; no two share both mark and filling. All of LoRA has one
+#: color: there the mark says which matrices are adapted, and the filling says the rank.
+METHOD_STYLES: Mapping[str, MethodStyle] = MappingProxyType(
     {
-        "head": MethodStyle("muted", "cross", True, "dotted"),
-        "ia3": MethodStyle("ia3", "circle", True, "solid"),
-        "lora-r1-qv": MethodStyle("lora", "square", False, "dotted"),
-        "lora-r4-qv": MethodStyle("lora", "square", True, "dashed"),
-        "lora-r1-kvff": MethodStyle("lora", "triangle", False, "dashdot"),
-        "lora-r4-kvff": MethodStyle("lora", "triangle", True, "solid"),
-        "bitfit": MethodStyle("k", "diamond", True, "dashdot"),
-        "layernorm": MethodStyle("v", "down", True, "dashed"),
-        "full": MethodStyle("base", "plus", True, "solid"),
+        "head": MethodStyle("muted", ":", "X"),
+        "ia3": MethodStyle("ia3", "-", "o"),
+        "lora-r1-qv": MethodStyle("lora", ":", "s", filled=False),
+        "lora-r4-qv": MethodStyle("lora", "--", "s"),
+        "lora-r1-kvff": MethodStyle("lora", "-.", "^", filled=False),
+        "lora-r4-kvff": MethodStyle("lora", "-", "^"),
+        "bitfit": MethodStyle("k", "-.", "D"),
+        "layernorm": MethodStyle("v", "--", "v"),
+        "full": MethodStyle("base", "-", "P"),
     }
 )
 #: Width of a figure in inches: the text column of the site.
 FIGURE_WIDTH = 7.2
+#: The figures' settings, ``data/book.mplstyle``, by the name under which ``matplotlib.style`` finds them.
+STYLE = "ia3_lab.data.book"
 
 
 def figure_color(role: str) -> str:
-    """Return the color of a role in figures.
-
-    Parameters
-    ----------
-    role : str
-        A key of ``PALETTE``.
-
-    Returns
-    -------
-    str
-        A hexadecimal color of middle luminance, readable on a light and on a dark page.
-
-    Raises
-    ------
-    ValueError
-        If the role is unknown.
+    """Return the color of a role, a key of ``PALETTE``, in figures: readable on a light and on a dark page.
 
     Examples
     --------
     >>> figure_color("ia3")
     '#2f7fe0'
     """
-    if role not in PALETTE:
-        raise ValueError(f"unknown color role {role!r}; expected one of {', '.join(sorted(PALETTE))}.")
     return PALETTE[role].figure
 
 
 def theme_css(selector: str) -> str:
-    """Return CSS that defines ``--ia3-<role>`` for light and dark pages.
-
-    Parameters
-    ----------
-    selector : str
-        The element that carries the variables, for example ``".ia3"``.
-
-    Returns
-    -------
-    str
-        Two rules. Dark applies under the site's, JupyterLab's, VS Code's and Colab's dark themes.
-
-    Examples
-    --------
-    >>> theme_css(".ia3").splitlines()[0].startswith(".ia3 {")
-    True
-    """
+    """Return CSS that defines ``--ia3-<role>`` for a selector: light, and under the dark themes that readers meet."""
     light = " ".join(f"--ia3-{role}: {color.light};" for role, color in PALETTE.items())
     dark = " ".join(f"--ia3-{role}: {color.dark};" for role, color in PALETTE.items())
+    # of the site, JupyterLab, VS Code and Colab
     themes = ('html[data-theme="dark"]', 'body[data-jp-theme-light="false"]', "body.vscode-dark", 'html[theme="dark"]')
     return f"{selector} {{ {light} }}\n{', '.join(f'{theme} {selector}' for theme in themes)} {{ {dark} }}\n"
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults for the book's figures: transparent, gray axes, crisp on high-density screens.
+    """Set matplotlib's defaults, for the whole process, to the book's figures; in a notebook, two pixels per point."""
+    import matplotlib.style
 
-    Call it once at the top of a notebook. It changes ``matplotlib.rcParams`` for the whole process, and in a notebook
-    it asks for images with two pixels per point.
-
-    Examples
-    --------
-    >>> use_style()
-    """
-    import matplotlib as mpl
-
-    gray, roles = PALETTE["text"].figure, ("ia3", "lora", "k", "v", "ff", "base")
-    mpl.rcParams.update(
-        {
-            "figure.figsize": (FIGURE_WIDTH, 3.6),
-            "figure.dpi": 100,
-            "figure.facecolor": "none",
-            "figure.constrained_layout.use": True,
-            "axes.facecolor": "none",
-            "savefig.facecolor": "none",
-            "axes.prop_cycle": mpl.cycler(color=[PALETTE[role].figure for role in roles]),
-            **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), gray),
-            **dict.fromkeys(("axes.titlecolor", "legend.labelcolor"), gray),
-            "grid.color": PALETTE["grid"].figure,
-            "grid.alpha": 0.35,
-            "axes.grid": True,
-            "axes.axisbelow": True,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "legend.frameon": False,
-            "lines.linewidth": 2.0,
-            "font.size": 11.0,
-            "axes.titlesize": 12.0,
-            "image.cmap": SEQUENTIAL,
-        }
-    )
+    matplotlib.style.use(STYLE)
     try:
         from IPython import get_ipython
         from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -184,59 +108,14 @@ def use_style() -> None:
         set_matplotlib_formats("retina")
 
 
-def format_count(count: int) -> str:
-    """Write a whole number with thousands separators.
-
-    Parameters
-    ----------
-    count : int
-        The number, for example of parameters.
-
-    Returns
-    -------
-    str
-        The digits in groups of three.
-
-    Raises
-    ------
-    ValueError
-        If the number is not whole.
-
-    Examples
-    --------
-    >>> format_count(614400)
-    '614,400'
-    """
-    if count != int(count):
-        raise ValueError(f"expected a whole number, got {count}; round it first.")
-    return f"{int(count):,d}"
-
-
 def format_bytes(count: float) -> str:
-    """Write a number of bytes in B, kB, MB, GB or TB, where 1 MB is 10^6 bytes.
-
-    Parameters
-    ----------
-    count : float
-        Bytes.
-
-    Returns
-    -------
-    str
-        Three significant digits and the unit.
-
-    Raises
-    ------
-    ValueError
-        If the number is negative.
+    """Write a number of bytes with three significant digits in B, kB, MB, GB or TB, where 1 MB is 10^6 bytes.
 
     Examples
     --------
     >>> format_bytes(2_457_600)
     '2.46 MB'
     """
-    if not count >= 0:
-        raise ValueError(f"expected a number of bytes of at least 0, got {count}.")
     rounded = float(f"{count:.3g}")  # first, so that 999,999 becomes 1.00 MB and not 1000 kB
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if rounded >= size:
