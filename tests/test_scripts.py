@@ -1,0 +1,156 @@
+"""The scripts that make data: the same tables again, runs that an interruption does not cost, step times in turns."""
+
+import itertools
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import experiments
+import make_tasks
+import pytest
+import step_times
+
+from ia3_lab import pretrained
+from ia3_lab.study import protocol, results, tasks
+
+
+def test_the_tables_are_made_again_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["make_tasks.py", "--output", str(tmp_path)])
+    make_tasks.main()
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(made) == 6 and made == {name: (make_tasks.DATA / name).read_bytes() for name in made}
+
+
+def leaks(task: dict) -> set[str]:
+    """Return sentences that can be made twice, and undeclared words and frames of sentences that two splits share."""
+    found, content, declared = Counter(), set(), set(task["function_words"].split())
+    for split in tasks.SPLITS:
+        texts = [row[-1] for matched_set in make_tasks.matched_sets(task, split) for row in matched_set]
+        assert all(re.fullmatch("[a-z]+( [a-z]+){2,11}", text) for text in texts)
+        own = set(" ".join(itertools.chain(*task[split]["words"].values())).split())
+        frames = {" ".join("*" if word in own else word for word in text.split()) for text in texts}
+        found.update([*texts, *frames, *set(" ".join(texts).split())])
+        content |= own
+    twice = {one for one, count in found.items() if count > 1}
+    assert declared <= twice, "a function word that one split alone uses is none"
+    return twice - declared | content & declared
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_nothing_that_can_be_made_comes_twice_or_leaks_from_one_split_to_another(name: str) -> None:
+    task = tomllib.loads((make_tasks.TEMPLATES / f"{name}.toml").read_text("utf8"))
+    assert leaks(task) == set()
+    content = [tasks.get_task(name).content_words(split) for split in tasks.SPLITS]
+    assert sum(map(len, content)) == len(frozenset.union(*content))
+    lexicon = next(iter(task["train"]["words"]))
+    task["train"]["words"][lexicon][0] = task["test"]["words"][lexicon][0]  # the control
+    assert leaks(task) >= set(task["test"]["words"][lexicon][0].split())
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[protocol.Run]:
+    """Shrink the protocol to two methods, two tasks and one k, make runs in no time and in threads, and list them."""
+
+    def make(run: protocol.Run) -> protocol.Result:
+        made.append(run)  # of a model that likes one setting best
+        far = abs(math.log10(run.lr or 0.01) + 2) + abs(math.log10(run.head_lr / 3e-3)) + abs(math.log2(run.steps / 24))
+        return protocol.Result(round(0.9 - far / 20, 6), 0.5, 0.1, 0.9, 10, 1.0)
+
+    made, methods = [], {name: protocol.METHODS[name] for name in ("head", "ia3")}
+    for name, value in {"METHODS": methods, "TASKS": ("sentiment", "agent"), "SHOTS": (8,), "DRAWS": (0, 1)}.items():
+        monkeypatch.setattr(protocol, name, value)
+    monkeypatch.setattr(experiments, "ProcessPoolExecutor", lambda jobs, context, initializer: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(experiments, "as_completed", list)  # in the order in which they were asked for
+    monkeypatch.setattr(experiments, "perform", make)
+    return made
+
+
+def test_an_interruption_costs_no_finished_run_and_the_same_command_goes_on(made, tmp_path, monkeypatch) -> None:
+    experiments.make_runs(tmp_path / "whole.jsonl", jobs=2)
+    path, whole = tmp_path / "results" / "runs.jsonl", results.read_log(tmp_path / "whole.jsonl")
+    assert protocol.missing_runs(whole) == [] and [run.stage for run in made] == sorted(run.stage for run in made)[::-1]
+    make = experiments.perform
+
+    def make_some(run: protocol.Run) -> protocol.Result:
+        if len(made) >= stop:
+            raise KeyboardInterrupt
+        return make(run)
+
+    for stop in (20, 70):
+        made[:] = results.read_log(path) if path.exists() else []
+        monkeypatch.setattr(experiments, "perform", make_some)
+        with pytest.raises(KeyboardInterrupt):
+            experiments.make_runs(path, jobs=1)
+        assert set(results.read_log(path)) == set(made) and len(made) == stop
+        with open(path, "a") as file:
+            file.write('{"run": {"stage": "fin')  # what a power cut may leave
+    made.clear()
+    monkeypatch.setattr(experiments, "perform", make)
+    for _ in range(2):  # the second time nothing is missing
+        experiments.make_runs(path, jobs=2)
+        assert results.read_log(path) == whole and len(results.read_environments(path)) == 1
+        assert len(made) == len(set(made)) == len(whole) - 70
+
+
+@pytest.mark.parametrize("old", ['{"env', pretrained.DIGESTS["model.safetensors"], tasks.get_task("act").digest()])
+def test_what_is_no_log_of_these_runs_is_left_alone(made: list, tmp_path: Path, old: str) -> None:
+    path, says = tmp_path / "runs.jsonl", "is no log of runs|made with other weights or sentences: choose another --out"
+    experiments.make_runs(path, jobs=1)
+    path.write_text(text := path.read_text().replace(old, "something else") + "my unfinished line")
+    with pytest.raises(ValueError, match=says):
+        experiments.make_runs(path, jobs=1)
+    assert path.read_text() == text
+
+
+#: The script, with runs that only take their time. A process that makes runs reads this too.
+SCRIPT = """
+import time, experiments
+experiments.pretrained.load = dict
+experiments.runs.perform = lambda run, base: time.sleep(0.2) or experiments.protocol.Result(0.5, 0.5, 0.1, 0.9, 10, 0.2)
+if __name__ == "__main__":
+    experiments.main()
+"""
+
+
+def test_a_script_that_is_ended_leaves_its_finished_runs_and_no_process_and_the_next_goes_on(tmp_path, monkeypatch):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (path := tmp_path / "runs.jsonl").touch()
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "script.py"), "--output", str(path), "--jobs", "1"])
+    monkeypatch.setenv("PYTHONPATH", str(Path(experiments.__file__).parent))
+    monkeypatch.setattr(protocol, "missing_runs", lambda done: [])  # here, where the script is to be turned away
+    kept, streams = [], {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    for end, number, code in ((os.kill, signal.SIGKILL, -signal.SIGKILL), (os.killpg, signal.SIGINT, 1)):
+        script = subprocess.Popen([sys.executable, *sys.argv], **streams, start_new_session=True)  # as a terminal does
+        while len(results.read_log(path)) < len(kept) + 2:
+            assert script.poll() is None
+            time.sleep(0.05)
+        with pytest.raises(SystemExit, match="another script is writing to"):
+            experiments.main()
+        end(script.pid, number)  # killed it ends alone, Ctrl+C reaches all of its processes
+        said, before, kept = script.communicate(timeout=60)[1], kept, list(results.read_log(path))
+        assert script.returncode == code and "Traceback" not in said
+        assert kept[: len(before)] == before and len(kept) == path.read_text().count('"run"'), "no run is made twice"
+    assert "Interrupted. Finished runs are in" in said
+
+
+def test_every_method_has_a_turn_in_every_round_and_the_order_goes_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(model: str, *others: object, **options: object) -> SimpleNamespace:
+        turns.append(model)
+        return SimpleNamespace(seconds=0.008 * (1 + len(turns)))
+
+    turns, names = [], list(protocol.METHODS)
+    monkeypatch.setattr(step_times, "adapt", lambda base, name, num_labels: (name, {}))
+    monkeypatch.setattr(step_times, "train", train)
+    found = step_times.measure(None, rounds=2)
+    assert turns == names + names[1:] + names[:1] + names[2:] + names[:2]
+    assert list(found) == names and len(found) == 2, "the round that warms up is left out"
+    assert found[names[1]][0] == pytest.approx((1 + 10) * 0.008 / step_times.STEPS)
