@@ -20,25 +20,19 @@ from pathlib import Path
 
 import ipywidgets
 import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from ia3_lab.geometry import scaling_matrix, transform, unit_circle
+from ia3_lab.geometry import unit_circle
 
+matplotlib.use("Agg")
 SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
 PAGE = "book/02-geometry.html"
 MOVES = 240
 #: the frame of a 60 Hz display, and when one counts as dropped
 FRAME_MS, DROPPED_MS = 1000 / 60, 1.5 * 1000 / 60
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 MEASURE = """async (moves) => {
   const root = document.querySelector('[data-widget-name="EllipseLab"]');
@@ -85,7 +79,7 @@ def measure_interact(repeats: int = 40) -> list[float]:
         figure, ax = plt.subplots(figsize=(4, 4), dpi=100)
         circle = unit_circle()
         ax.plot(*circle.T, "--")
-        ax.plot(*transform(circle, scaling_matrix([l_1, l_2])).T)
+        ax.plot(*(circle @ np.diag([l_1, l_2])).T)
         ax.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
         figure.savefig(io.BytesIO(), format="png")
         plt.close(figure)

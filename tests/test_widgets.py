@@ -1,39 +1,257 @@
-"""What all widgets share on the Python side: names and values that make no sense are refused in words."""
+"""What holds for all widgets: their pictures, what Python refuses, and what a reader's browser needs of them."""
 
-from __future__ import annotations
-
+import gzip
+import json
 import re
+import xml.etree.ElementTree as ET
+from functools import partial
+from typing import Any
 
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 from traitlets import TraitError
+from widget_helpers import SVG, fits, press, read_picture, smallest_side, trait, violations
 
-from ia3_lab import widgets
+from ia3_lab import geometry, widgets
+from ia3_lab.style import figure_color
+from ia3_lab.widgets import AttentionHead, EllipseLab
+from ia3_lab.widgets.adaptation_dial import Story
+from ia3_lab.widgets.ellipse_lab import target_matrix
+from ia3_lab.widgets.vector_explorer import VectorSet, summarize
 
-#: class -> one of the names that it knows
-KNOWN = {
-    "AdaptationDial": "layer",
-    "AttentionHead": "l_k",
-    "EllipseLab": "l_1",
-    "FewShotCurves": "shown_methods",
-    "MergeViewer": "l_k",
-    "ParameterCalculator": "preset",
-    "VectorExplorer": "models",
+MAPS = [[[[[0.6, 0.4], [0.5, 0.5]]]], [[[[0.6, 0.4], [0.9, 0.1]]]]]
+STORY = Story(("not", "bad"), (0, 1), (0.2, 0.9), np.array(MAPS).repeat(2, axis=2))
+VECTORS = VectorSet(pd.DataFrame([{"part": "", "kind": "k", "layer": 0, **summarize([1.0, 1.5, 0.9])}]))
+RUNS = pd.DataFrame({"task": "act", "k": 4, "method": ["ia3", "head"] * 2, "draw": [0, 0, 1, 1], "stage": "final"})
+HEAD = {"tokens": ["<b>", "a&b", '"c"', "d", "e"], "l_k": [1, 1, 1, 0]}
+DATA = {
+    "AdaptationDial": ([STORY],),
+    "FewShotCurves": (
+        RUNS.assign(accuracy=[0.5, 0.4, 0.7, 0.5]),
+        {"ia3": ("IA³", 4), "head": ("head", 0)},
+        {"act": 0.5},
+    ),
+    "VectorExplorer": ({"toy": VECTORS},),
 }
+#: class -> how to make one, with a few traits
+MAKERS = {name: partial(getattr(widgets, name), *DATA.get(name, ())) for name in widgets.__all__}
+MAKERS["AttentionHead"] = partial(AttentionHead, **HEAD)
 each_widget = pytest.mark.parametrize("name", widgets.__all__)
 
 
-def test_the_table_above_has_every_widget() -> None:
-    assert sorted(KNOWN) == widgets.__all__
+@each_widget
+def test_a_picture_is_the_same_bytes_whatever_the_notebook_has_drawn_and_set(name: str) -> None:
+    widget = MAKERS[name]()
+    before = widget.picture()
+    plt.figure()
+    plt.rcParams.update({"font.size": 30, "svg.hashsalt": "other", "axes.facecolor": "red"})
+    settings = mpl.rcParams.copy()
+    assert widget.picture() == before
+    assert mpl.rcParams == settings and len(plt.get_fignums()) == 1
+    mpl.rcdefaults()
+    assert widget.figure()[0].canvas.manager is None  # no window, no output of its own
+
+
+@each_widget
+def test_a_picture_has_a_name_text_in_the_pages_color_and_nothing_that_reaches_the_page(name: str) -> None:
+    picture = MAKERS[name]().picture()
+    root, (title, texts) = ET.fromstring(picture), read_picture(MAKERS[name]())
+    assert root.get("role") == "img" and title == MAKERS[name]().figure()[1] and len(texts) > 3
+    assert not [*root.iter(f"{SVG}style")] and not [*root.iter(f"{SVG}metadata")]
+    assert "currentColor" in picture and figure_color("text") not in " ".join(re.findall("<text[^>]*>", picture))
+    ids = re.findall(r' id="([^"]+)"', picture)
+    assert len(ids) == len(set(ids)) and all(f"#{one}" in picture for one in ids)
+    assert len(gzip.compress(picture.encode())) < 6_000
+
+
+def test_two_pictures_on_one_page_share_no_id_and_words_of_the_reader_are_escaped() -> None:
+    ids = [set(re.findall(r' id="([^"]+)"', EllipseLab(l_1=l_1).picture())) for l_1 in (0.5, 2.0)]
+    assert ids[0] and not ids[0] & ids[1]
+    assert set(HEAD["tokens"]) <= set(read_picture(AttentionHead(**HEAD))[1])
+
+
+@pytest.mark.parametrize("values", [{"l_1": 1.8, "l_2": 0.0}, {"mode": "lora", "target": "tilted"}])
+def test_the_picture_of_the_ellipse_lab_shows_the_image_of_the_circle_and_the_target(values: dict[str, Any]) -> None:
+    lab = EllipseLab(**values)
+    figure, sentence = lab.figure()
+    lines = {line.get_label(): line.get_xydata() for line in figure.axes[0].lines}
+    np.testing.assert_allclose(lines["image"], lines["circle"] @ lab.matrix)
+    assert "half-axes {:.2f} and {:.2f}".format(*geometry.read_svd(lab.matrix).half_axes) in sentence
+    if lab.target == "tilted":
+        np.testing.assert_allclose(figure.axes[0].lines[-1].get_xydata(), lines["circle"] @ target_matrix("tilted"))
+
+
+def test_a_head_starts_at_ones_of_the_right_lengths_that_no_other_head_shares() -> None:
+    names = {"tokens": ["a", "b"], "k_names": list("xyz"), "v_names": ["w"]}
+    head = AttentionHead(q=[[1, 2, 3]] * 2, k=[[3, 1, 2]] * 2, v=[[5]] * 2, **names)
+    assert (head.l_k, head.l_v) == ([1.0, 1.0, 1.0], [1.0])
+    first, second = AttentionHead(), AttentionHead()
+    first.l_k = [0.0] * 4
+    assert second.l_k == [1.0] * 4
+
+
+@each_widget
+def test_a_notebook_gets_the_picture_and_a_plain_text_without_address_or_data(name: str) -> None:
+    widget = MAKERS[name]()
+    data = widget._repr_mimebundle_()[0]
+    assert data["text/html"].startswith(f'<div class="widget-fallback" data-model-id="{widget.model_id}"><svg ')
+    assert data["text/plain"] == repr(widget) and re.fullmatch(rf"{name}\(\w+=.*\)", repr(widget))
+    assert "0x" not in repr(widget) and len(repr(widget)) < 300
 
 
 @each_widget
 def test_an_unknown_name_is_refused_with_the_names_there_are(name: str) -> None:
-    with pytest.raises(TraitError, match=r"(?s)l_kk.*expected|expected.*l_kk") as error:
-        getattr(widgets, name)(l_kk=[1.0])
-    assert re.search(rf"\b{KNOWN[name]}\b", str(error.value))
+    known = re.findall(r"(\w+)=", repr(MAKERS[name]()))
+    with pytest.raises(TraitError, match="'l_kk'") as error:
+        MAKERS[name](l_kk=[1.0])
+    assert all(re.search(rf"\b{one}\b", str(error.value)) for one in known)
 
 
-@pytest.mark.parametrize("wrong", [[1, 2], None, 5, "ab"])
-def test_keys_that_are_no_matrix_are_refused_by_their_own_name(wrong: object) -> None:
-    with pytest.raises(TraitError, match=r"(?i)'k' trait|^k must"):
-        widgets.AttentionHead(k=wrong)
+REFUSED = [
+    ("EllipseLab", {"l_1": 2.6}, "'l_1' trait .* expected a finite number from -2.5 to 2.5, not the float 2.6"),
+    ("EllipseLab", {"a": [1.0, float("inf")]}, "'a' trait .* expected a finite number"),
+    ("EllipseLab", {"b_2": [1.0, 2.0, 0.5]}, "'b_2' trait .* of length 2"),
+    ("AttentionHead", {"l_k": [1, 2, 3]}, r"l_k must have shape \(4,\) .* got \(3,\)"),
+    ("AttentionHead", {"l_v": [1, 1, 1, 3.1]}, "'l_v' trait .* from -2 to 3, not the float 3.1"),
+    ("AttentionHead", {"tokens": ["a", "b"]}, r"q must have shape \(2, 4\) .* got \(5, 4\)"),
+    ("AttentionHead", {"v_names": ["only"]}, r"v must have shape \(5, 1\) .* got \(5, 4\)"),
+    ("AttentionHead", {"v": [[1, 2, 3, float("inf")]] * 5}, "'v' trait .* expected a finite number"),
+    ("AttentionHead", {"query": 5}, "query must be the index of one of the 5 tokens, got 5"),
+    ("MergeViewer", {"l_k": [1.0, 2.0]}, "'l_k' trait .* of length 4"),
+    ("MergeViewer", {"x": [1.0, float("nan"), 3.0]}, "'x' trait .* from -5 to 5, not the float nan"),
+    ("ParameterCalculator", {"custom": {"width": 3}}, "custom takes d_model, .* got 'width'"),
+    ("ParameterCalculator", {"custom": {"d_ff": float("nan")}}, "'custom' trait .* finite number"),
+    ("VectorExplorer", {"model": "tyo"}, "model must be one of 'toy', got 'tyo'"),
+    ("FewShotCurves", {"task": "acts"}, "task: 'acts' is not one of act$"),
+    ("FewShotCurves", {"reference": "IA3"}, "reference: 'IA3' is not one of ia3, head$"),
+    ("FewShotCurves", {"shown_methods": ["ia3", "Head"]}, "shown_methods: 'Head' is not one of ia3, head$"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "says"), REFUSED)
+def test_what_a_page_would_draw_wrong_is_refused_and_leaves_the_state_as_it_was(name, changes, says) -> None:
+    widget = (make := MAKERS[name])()
+    before = repr(widget)
+    for try_it in (lambda: make(**changes), lambda: widget.set_trait(*next(iter(changes.items())))):
+        with pytest.raises(TraitError, match=says):
+            try_it()
+    assert repr(widget) == before
+
+
+# --- in the browser ----------------------------------------------------------------------------------------------
+
+#: class -> traits under which its sentence is another than at the start
+CHANGES = {
+    "AdaptationDial": {"t": 1.0},
+    "AttentionHead": {"l_k": [3, 3, 3, 3]},
+    "EllipseLab": {"l_1": 2.5, "target": "upright"},
+    "FewShotCurves": {"view": "paired", "numbers": True},
+    "MergeViewer": {"vector": "l_ff", "into_W_1": True},
+    "ParameterCalculator": {"preset": "custom"},
+    "VectorExplorer": {"unit": 0},
+}
+LORA = {"mode": "lora", "rank": 2, "target": "tilted", "b_2": [0.6, 1.7]}
+SHOWN = [*CHANGES.items(), ("EllipseLab", LORA), ("EllipseLab", {"compact": True})]
+HANDLES = [
+    ("EllipseLab", "l_1, factor of coordinate 1", "l_1", (1.05, 1.1, 0.6, -2.5, 2.5), "2.50, amplified"),
+    ("EllipseLab", "l_2, factor of coordinate 2", "l_2", (1.05, 1.1, 0.6, -2.5, 2.5), "2.50, amplified"),
+    ("EllipseLab", "probe x, angle", "probe", (46, 47, 37, -180, 180), "180 degrees. The probe x keeps its direction."),
+    ("AttentionHead", "l_v, value feature action", "l_v.1", (1.1, 1.2, 0.2, -2, 3), "3.0, amplified"),
+    ("MergeViewer", "l_k entry 1", "l_k.0", (1.9, 2, 1, -1, 2), "2.00"),
+    ("ParameterCalculator", "Rank of LoRA", "rank", (9, 10, 1, 1, 64), "r = 64"),
+    ("AdaptationDial", "t, from", "t", (0.01, 0.02, 0, 0, 1), "1.00"),
+]
+CONTROLS = [
+    *(".ia3-check", ".ia3-button", ".ia3-target", ".ia3-segmented label", ".fs-chip"),
+    *(".ia3 select", ".ia3 input[type=number]", ".ia3-slider input"),
+]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("name", "values"), SHOWN)
+def test_axe_finds_nothing_fingers_hit_and_nothing_is_wider_than_a_phone(widget_page, name, values) -> None:
+    page = widget_page(MAKERS[name](**values), theme="light", width=390)
+    assert fits(page)
+    assert smallest_side(page.locator(", ".join(CONTROLS)).locator("visible=true")) >= 37
+    assert violations(page) == []
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert violations(page) == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("name", "label", "place", "values", "text"), HANDLES)
+def test_keys_move_a_handle_by_steps_and_to_its_ends_and_the_screen_reader_is_told(
+    widget_page, name, label, place, values, text
+) -> None:
+    page, (vector, _, entry) = widget_page(MAKERS[name]()), place.partition(".")
+    handle = page.get_by_role("slider", name=label)
+    for key, value in zip(("ArrowRight", "ArrowUp", "Shift+ArrowLeft", "Home", "End"), values, strict=True):
+        press(handle, key)
+        now = trait(page, vector)
+        assert (now[int(entry)] if entry else now) == pytest.approx(value)
+    assert handle.get_attribute("aria-valuetext") == text
+    ends = handle.evaluate("e => [e.ariaValueMin ?? e.min, e.ariaValueMax ?? e.max, e.ariaValueNow ?? e.value]")
+    assert [float(end) for end in ends] == [*values[3:], values[4]]
+    press(handle, "ArrowRight", "ArrowDown")
+    focused = page.evaluate("document.activeElement.getAttribute('aria-valuetext')")
+    assert focused != text  # it moved, and kept the focus
+
+
+@pytest.mark.browser
+@each_widget
+def test_the_sentence_follows_at_once_is_heard_when_the_hand_rests_and_clean_up_leaves_no_listener(
+    widget_page, name
+) -> None:
+    page = widget_page(MAKERS[name]())
+    change = """async ([name, values]) => {
+        const [seen, heard] = [".ia3-say", "[role=status]"].map((kind) => document.querySelector(kind));
+        const before = seen.textContent;
+        ia3Widgets[name][0].set(values);
+        await new Promise((done) => setTimeout(done));
+        return [before, seen.textContent, heard.textContent];
+    }"""
+    before, seen, heard = page.evaluate(change, [name, CHANGES[name]])
+    assert seen != before == heard
+    page.wait_for_function("text => document.querySelector('[role=status]').textContent === text", arg=seen)
+    render = """async ([name, source]) => {
+      const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+      const widget = (await import(url)).default, real = ia3Widgets[name][0], heard = new Set();
+      const model = { get: (name) => real.get(name), on: (name) => heard.add(name), off: (name) => heard.delete(name) };
+      const cleanUp = widget.render({ model, el: document.body.appendChild(document.createElement("div")) });
+      return [heard.size, (cleanUp(), heard.size)];
+    }"""
+    during, after = page.evaluate(render, [name, str(getattr(widgets, name)._esm)])
+    assert during >= 3 and after == 0
+
+
+SEGMENTS = ("backgroundColor", ".ia3-segmented :checked + span", ".ia3-segmented :not(:checked) + span")
+BARS = [("backgroundColor", bar, ".ia3-dial") for bar in (".ad-probability i", ".ad-now", ".ad-key-now")]
+#: class -> what must not look alike where the system sets the colors
+CHOSEN = {
+    "FewShotCurves": [SEGMENTS],
+    "VectorExplorer": [SEGMENTS],
+    "AdaptationDial": [("outline", ".ad-heads [aria-selected=true]", ".ad-heads [aria-selected=false]"), *BARS],
+}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", CHOSEN)
+def test_bars_and_choices_are_seen_where_the_system_sets_the_colors(widget_page, name) -> None:
+    page = widget_page(MAKERS[name](**CHANGES[name]))
+    page.emulate_media(forced_colors="active")
+    for style, *pair in CHOSEN[name]:
+        look = f"node => getComputedStyle(node).{style}"
+        one, other = (page.locator(kind).first.evaluate(look) for kind in pair)
+        assert one != other
+
+
+def test_every_button_in_the_prose_sets_values_that_python_accepts(site) -> None:
+    pages = "".join(path.read_text("utf8") for path in site.glob("book/*.html"))
+    buttons = re.findall(r"""data-widget="(\w+)" data-set='([^']+)'""", pages)
+    assert len(buttons) == pages.count('class="set-widget"') >= 20
+    for name, values in buttons:
+        if name not in DATA:
+            MAKERS[name](**json.loads(values))

@@ -1,7 +1,5 @@
 """The book's interactive figures: live in the browser with or without a Python kernel."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +12,6 @@ _MODULES = {
     "ParameterCalculator": "parameter_calculator",
     "VectorExplorer": "vector_explorer",
 }
-
 __all__ = sorted(_MODULES)
 
 
@@ -23,7 +20,3 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no widget {name!r}; it has {', '.join(__all__)}.")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -1,3 +1,5 @@
+// One attention head with every number in sight. Above: its mathematics, pure. Below: the view.
+
 const LOW = -2, HIGH = 3, STEP = 0.1;
 
 /** Rescale every row of x entry by entry: x @ diag(l). */
@@ -51,14 +53,17 @@ function aboutKeys(l_k, names) {
   return `Every entry of l_k is ${fmt(c, 1)}: softmax at temperature ${fmt(1 / c)}, ${c > 1 ? "sharper" : "flatter"}.`;
 }
 
+const quoted = (word) => `\u201c${word}\u201d`;
+
 function aboutWeights({ tokens, query }, now, base) {
   const moved = now.map((w, j) => Math.abs(w - base[j])), most = moved.indexOf(Math.max(...moved));
   if (moved[most] >= 0.005) {
     const way = now[most] > base[most] ? "up" : "down";
-    return `\u201c${tokens[query]}\u201d gives \u201c${tokens[most]}\u201d ${fmt(now[most])} of its attention, ${way} from ${fmt(base[most])}.`;
+    const share = `${fmt(now[most])} of its attention, ${way} from ${fmt(base[most])}`;
+    return `${quoted(tokens[query])} gives ${quoted(tokens[most])} ${share}.`;
   }
   const top = now.indexOf(Math.max(...now));
-  return `\u201c${tokens[query]}\u201d looks most at \u201c${tokens[top]}\u201d (${fmt(now[top])}).`;
+  return `${quoted(tokens[query])} looks most at ${quoted(tokens[top])} (${fmt(now[top])}).`;
 }
 
 /** The sentence under the controls. state holds the traits; now and base are rows of attention weights of the query. */
@@ -69,25 +74,25 @@ export function describe(state, now, base) {
 }
 
 const NAMES = ["tokens", "q", "k", "v", "k_names", "v_names", "note", "l_k", "l_v", "query"];
-const readState = (model) => Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
-const replaced = (list, i, value) => list.map((old, j) => (j === i ? value : old));
+// Both charts of bars: as wide as a column, numbers above, a row for each feature.
+const WIDTH = 330, TOP = 26, ROW = 40;
+const boxOf = (names) => ({ left: 78, right: 276, top: TOP, bottom: TOP + ROW * names.length });
+const viewBox = ({ bottom }) => `0 0 ${WIDTH} ${bottom}`;
 
 /** Horizontal bars from 0 to each entry of a vector; the end of a bar is the handle. */
 function vectorPanel(model, { trait, names, color, label, title }) {
-  const width = 330, top = 26, row = 40, left = 78, right = 276;
-  const height = top + row * names.length;
+  const box = boxOf(names), { left, right } = box;
   const x = (value) => left + ((value - LOW) / (HIGH - LOW)) * (right - left);
-  const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": title });
-  for (const tick of [LOW, 0, 1, HIGH]) {
-    const dashed = tick === 1 ? "5 4" : null;
-    svg.append(s("line", { x1: x(tick), x2: x(tick), y1: top - 6, y2: height, class: "ia3-rule", "stroke-dasharray": dashed }),
-      s("text", { x: x(tick), y: top - 12, "text-anchor": "middle", class: "ia3-tick" }, fmt(tick, 0)));
-  }
-  const write = (i, value) => update(model, { [trait]: replaced(model.get(trait), i, clamp(snap(value, STEP), LOW, HIGH)) });
+  const svg = s("svg", { viewBox: viewBox(box), role: "group", "aria-label": title });
+  svg.append(...drawAxis({ side: "top", box, place: x, values: [LOW, 0, 1, HIGH], text: (value) => fmt(value, 0) }));
+  const write = (i, value) => {
+    const entry = clamp(snap(value, STEP), LOW, HIGH);
+    update(model, { [trait]: model.get(trait).with(i, entry) });
+  };
   const rows = names.map((name, i) => {
-    const y = top + row * (i + 0.5), read = () => model.get(trait)[i];
+    const y = TOP + ROW * (i + 0.5), read = () => model.get(trait)[i];
     const bar = s("rect", { y: y - 8, height: 16, fill: color, class: "ia3-bar" });
-    const number = s("text", { x: width - 2, y: y + 5, "text-anchor": "end" });
+    const number = s("text", { x: WIDTH - 2, y: y + 5, "text-anchor": "end" });
     const handle = dragHandle({
       svg, color, label: `${label} ${name}`,
       place: () => ({ x: x(read()), y }),
@@ -105,7 +110,8 @@ function vectorPanel(model, { trait, names, color, label, title }) {
       handle.draw();
     };
   });
-  return { node: h("div", {}, h("p", { class: "ia3-title" }, title), svg), svg, draw: () => rows.forEach((draw) => draw()) };
+  const node = h("div", {}, h("p", { class: "ia3-title" }, title), svg);
+  return { node, svg, draw: () => rows.forEach((draw) => draw()) };
 }
 
 /** The attention weights as a table. A row is chosen by its radio button or by a click anywhere in it. */
@@ -140,25 +146,24 @@ function weightTable(model, { tokens }) {
 
 /** The output of the chosen token: a hollow bar for the base model, a filled one with l. */
 function outputPanel({ v_names: names }) {
-  const width = 330, top = 26, row = 40, left = 78, right = 276, height = top + row * names.length;
-  const title = h("span"), middle = (left + right) / 2;
-  const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
-  const ticks = [-1, 0, 1].map((side) => {
-    const x = middle + side * (right - middle), text = s("text", { x, y: top - 12, "text-anchor": "middle", class: "ia3-tick" });
-    svg.append(s("line", { x1: x, x2: x, y1: top - 6, y2: height, class: "ia3-rule" }), text);
-    return { side, text };
-  });
+  const box = boxOf(names), { left, right } = box, middle = (left + right) / 2;
+  const title = h("span"), axis = s("g"), svg = s("svg", { viewBox: viewBox(box), role: "img" }, axis);
+  const scale = (limit) => {
+    const place = (value) => middle + (value / limit) * (right - middle), values = [-limit, 0, limit];
+    axis.replaceChildren(...drawAxis({ side: "top", box, place, values, text: (value) => fmt(value, 0) }));
+  };
   const rows = names.map((name, i) => {
-    const y = top + row * (i + 0.5);
-    const before = s("rect", { y: y - 13, height: 10, class: "ia3-before" }), after = s("rect", { y: y - 1, height: 14, class: "ia3-after" });
-    const was = s("text", { x: width - 2, y: y - 4, "text-anchor": "end", class: "ia3-tick" });
-    const number = s("text", { x: width - 2, y: y + 12, "text-anchor": "end" });
+    const y = TOP + ROW * (i + 0.5), end = { x: WIDTH - 2, "text-anchor": "end" };
+    const before = s("rect", { y: y - 13, height: 10, class: "ia3-before" });
+    const after = s("rect", { y: y - 1, height: 14, class: "ia3-after" });
+    const was = s("text", { ...end, y: y - 4, class: "ia3-tick" }), number = s("text", { ...end, y: y + 12 });
     svg.append(s("text", { x: 0, y: y + 5 }, name), before, after, was, number);
     return { before, after, was, number };
   });
+  let scaled = null;
   const draw = (token, now, base, limit) => {
-    say(title, `Output of \u201c${token}\u201d`);
-    ticks.forEach(({ side, text }) => say(text, fmt(side * limit, 0)));
+    say(title, `Output of ${quoted(token)}`);
+    if (limit !== scaled) scale(scaled = limit);
     rows.forEach((row, i) => {
       for (const [bar, value] of [[row.before, base[i]], [row.after, now[i]]]) {
         const length = (value / limit) * (right - middle);
@@ -171,7 +176,8 @@ function outputPanel({ v_names: names }) {
     const listing = names.map((name, i) => `${name} ${fmt(now[i])} (base model ${fmt(base[i])})`).join(", ");
     set(svg, "aria-label", `Output of ${token}: ${listing}`);
   };
-  const legend = h("p", { class: "ia3-muted ia3-legend" }, h("i", { class: "ia3-key-before" }), "base model ", h("i", { class: "ia3-key-after" }), "with l_k and l_v");
+  const legend = h("p", { class: "ia3-muted ia3-legend" }, h("i", { class: "ia3-key-before" }), "base model ",
+    h("i", { class: "ia3-key-after" }), "with l_k and l_v");
   const hint = h("span", { class: "ia3-muted ia3-hint" }, " (choose a row)");
   return { node: h("div", {}, h("p", { class: "ia3-title" }, title, hint), svg, legend), draw };
 }
@@ -184,24 +190,25 @@ function presets(model, { k, v, k_names, v_names }) {
     button("Reset to ones", go(fill(d))),
     button("l_k = 2", go(fill(d, 2))),
     button("l_k = 0.5", go(fill(d, 0.5))),
-    button(`Flip key \u201c${k_names[0]}\u201d`, go(replaced(fill(d), 0, -1))),
-    button(`Key \u201c${k_names[last]}\u201d off`, go(replaced(fill(d), last, 0))),
-    button(`Value \u201c${v_names[value]}\u201d off`, go(fill(d), replaced(fill(dv), value, 0))));
+    button(`Flip key ${quoted(k_names[0])}`, go(fill(d).with(0, -1))),
+    button(`Key ${quoted(k_names[last])} off`, go(fill(d).with(last, 0))),
+    button(`Value ${quoted(v_names[value])} off`, go(fill(d), fill(dv).with(value, 0))));
 }
 
 function render({ model, el }) {
-  const start = readState(model), root = frame(el, "attention", "One attention head, live"), live = liveRegion();
-  const keys = vectorPanel(model, {
-    trait: "l_k", names: start.k_names, color: "var(--ia3-k)", label: "l_k, key feature", title: "l_k rescales the keys" });
-  const values = vectorPanel(model, {
-    trait: "l_v", names: start.v_names, color: "var(--ia3-v)", label: "l_v, value feature", title: "l_v rescales the values" });
+  const root = frame(el, "attention", "One attention head, live");
+  const start = readTraits(model, NAMES), live = liveRegion();
+  const keys = vectorPanel(model, { trait: "l_k", names: start.k_names, color: "var(--ia3-k)",
+    label: "l_k, key feature", title: "l_k rescales the keys" });
+  const values = vectorPanel(model, { trait: "l_v", names: start.v_names, color: "var(--ia3-v)",
+    label: "l_v, value feature", title: "l_v rescales the values" });
   const table = weightTable(model, start), output = outputPanel(start);
   root.append(presets(model, start), ...live.nodes,
     h("div", { class: "ia3-columns" }, h("div", {}, keys.node, table.node), h("div", {}, values.node, output.node)),
     h("p", { class: "ia3-muted" }, start.note));
   const base = attention(start.q, start.k, start.v);
   const draw = () => {
-    const state = readState(model), { query } = state;
+    const state = readTraits(model, NAMES), { query } = state;
     const now = rescaledAttention(start.q, start.k, start.v, state.l_k, state.l_v);
     const largest = Math.max(...[...now.out, ...base.out].flat().map(Math.abs));
     const limit = largest <= 2 ? 2 : largest <= 4 ? 4 : Math.ceil(largest);

@@ -1,28 +1,21 @@
 """One attention head on numbers small enough to read: drag l_k and l_v, see the weights and the outputs."""
 
-from __future__ import annotations
-
-import math
-from html import escape
 from typing import Any
 
 import numpy as np
-import traitlets
+from matplotlib.figure import Figure
+from traitlets import Int, List, TraitError, Unicode, default, validate
 
-from ia3_lab.style import figure_color
-from ia3_lab.widgets._base import BookWidget
-
-#: What an entry of l_k or l_v may be in this widget. The method itself sets no limits.
-LOW, HIGH = -2.0, 3.0
+from ia3_lab.plots import plot_cells
+from ia3_lab.style import DIVERGING
+from ia3_lab.widgets.base import BookWidget, Number
 
 _TOKENS = ["she", "poured", "hot", "coffee", "slowly"]
 _Q = [[0, 2, 0, -0.5], [2, 0, 0.5, 2], [2.5, -0.5, 0, -1], [0.5, 1, 2, 0], [0, 2.5, -0.5, 0.5]]
 _K = [[1, 0, 0, 2], [0, 2.5, 0, 0], [0, 0, 2, -0.5], [2.5, 0, 0, -0.5], [0, 0.5, 1.5, 0]]
 _V = [[2, 0, 0, 0], [0, 2, 0.5, 0], [0, 0, 0.5, 1.5], [-0.5, 0, 2, 0.5], [0, 0.5, 0, 2]]
-
-
-def _numbers() -> traitlets.List:
-    return traitlets.List(traitlets.CFloat())
+_NOTE = "Queries, keys and values were set by hand; nothing here is learned."
+_DATA = {"sync": True, "shown": False}
 
 
 class AttentionHead(BookWidget):
@@ -37,130 +30,52 @@ class AttentionHead(BookWidget):
     v : list of list of float, shape (n, d_value)
     k_names, v_names : list of str, d_head and d_value entries
         What the features of the keys and of the values stand for.
+    note : str
+        Where the numbers come from.
     l_k, l_v : list of float, d_head and d_value entries, each from -2 to 3
         The rescaling vectors. Ones when left out.
     query : int
         Index of the token whose output is drawn.
-
-    Raises
-    ------
-    traitlets.TraitError
-        If lengths disagree, a number is NaN or infinite, or an entry of l_k or l_v is out of range.
-
-    Examples
-    --------
-    >>> AttentionHead(l_k=[1, 1, 1, 0]).l_k
-    [1.0, 1.0, 1.0, 0.0]
     """
 
-    tokens = traitlets.List(traitlets.Unicode(), _TOKENS).tag(sync=True, shown=False)
-    q = traitlets.List(_numbers(), _Q).tag(sync=True, shown=False)
-    k = traitlets.List(_numbers(), _K).tag(sync=True, shown=False)
-    v = traitlets.List(_numbers(), _V).tag(sync=True, shown=False)
-    k_names = traitlets.List(traitlets.Unicode(), ["noun", "verb", "modifier", "person"]).tag(sync=True, shown=False)
-    v_names = traitlets.List(traitlets.Unicode(), ["who", "action", "thing", "manner"]).tag(sync=True, shown=False)
-    note = traitlets.Unicode("Queries, keys and values were set by hand; nothing here is learned.").tag(
-        sync=True, shown=False
-    )
-    l_k = _numbers().tag(sync=True)
-    l_v = _numbers().tag(sync=True)
-    query = traitlets.Int(1).tag(sync=True)
+    tokens = List(Unicode(), _TOKENS).tag(**_DATA)
+    q, k, v = (List(List(Number()), rows).tag(**_DATA) for rows in (_Q, _K, _V))
+    k_names = List(Unicode(), ["noun", "verb", "modifier", "person"]).tag(**_DATA)
+    v_names = List(Unicode(), ["who", "action", "thing", "manner"]).tag(**_DATA)
+    note = Unicode(_NOTE).tag(**_DATA)
+    l_k, l_v = (List(Number(min=-2, max=3)).tag(sync=True) for _ in "kv")
+    query = Int(1, min=0).tag(sync=True)
 
-    def __init__(self, **traits: Any) -> None:
-        for vector, matrix in (("l_k", "k"), ("l_v", "v")):
-            traits.setdefault(vector, [1.0] * _width(traits.get(matrix, _K if matrix == "k" else _V)))
-        super().__init__(**traits)
+    _unchanged_keys = default("l_k")(lambda self: [1.0] * len(self.k_names))
+    _unchanged_values = default("l_v")(lambda self: [1.0] * len(self.v_names))
 
-    @traitlets.validate("tokens", "q", "k", "v", "k_names", "v_names", "l_k", "l_v", "query")
-    def _check(self, proposal: dict[str, Any]) -> Any:
-        name, value = proposal["trait"].name, proposal["value"]
-        now = {other: getattr(self, other) for other in ("tokens", "q", "k", "v", "k_names", "v_names")} | {name: value}
-        if name == "query":
-            _check_query(value, len(now["tokens"]))
-        elif name in ("l_k", "l_v"):
-            _check_vector(name, value, now[name[-1]])
-        else:
-            _check_lengths(now)
-        return value
+    @validate("tokens", "q", "k", "v", "k_names", "v_names", "l_k", "l_v", "query")
+    def _check_shapes(self, proposal: Any) -> Any:
+        names = ("tokens", "k_names", "v_names", "q", "k", "v", "l_k", "l_v", "query")
+        now = {name: getattr(self, name) for name in names} | {proposal.trait.name: proposal.value}
+        n, d_head, d_value = (len(now[name]) for name in ("tokens", "k_names", "v_names"))
+        shapes = {"q": (n, d_head), "k": (n, d_head), "v": (n, d_value), "l_k": (d_head,), "l_v": (d_value,)}
+        for name, shape in shapes.items():
+            if (came := np.shape(now[name])) != shape:  # JavaScript would draw NaN
+                raise TraitError(f"{name} must have shape {shape} like the tokens and the features' names, got {came}.")
+        if now["query"] >= n:
+            raise TraitError(f"query must be the index of one of the {n} tokens, got {now['query']}.")
+        return proposal.value
 
-    def weights(self) -> np.ndarray:
-        """Return the attention weights of the current state, shape (n, n): row i is what token i looks at."""
-        scores = np.array(self.q) @ (np.array(self.k) * self.l_k).T / math.sqrt(len(self.l_k))
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+    def attention(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the outputs, shape (n, d_value), and the weights, shape (n, n): row i is what token i looks at."""
+        q, k, v = np.array(self.q), np.array(self.k) * self.l_k, np.array(self.v) * self.l_v
+        scores = q @ k.T / np.sqrt(len(self.k_names))
+        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+        weights /= weights.sum(axis=1, keepdims=True)
+        return weights @ v, weights
 
-    def output(self) -> np.ndarray:
-        """Return the outputs of the current state, shape (n, d_value)."""
-        return self.weights() @ (np.array(self.v) * self.l_v)
-
-    def picture(self) -> str:
-        """Return a static SVG of the current state: the table of attention weights and the outputs beside it."""
-        left, cell, height = 90, 64, 30
-        columns = [*self.tokens, *self.v_names]
-        width = left + cell * len(columns) + 30
-        where = [left + cell * (j + 0.5) + (30 if j >= len(self.tokens) else 0) for j in range(len(columns))]
-        parts = [_text(x, 46, name) for x, name in zip(where, columns, strict=True)]
-        parts += [_text(where[0] - cell / 2, 18, "attention weights", "start")]
-        parts += [_text(where[len(self.tokens)] - cell / 2, 18, "outputs", "start")]
-        table = np.hstack([self.weights(), self.output()])
-        for i, (token, row) in enumerate(zip(self.tokens, table, strict=True)):
-            parts.append(_text(left - 10, 76 + height * i, token, "end"))
-            for j, (x, number) in enumerate(zip(where, row, strict=True)):
-                if j < len(self.tokens):
-                    parts.append(
-                        f'<rect x="{x - cell / 2}" y="{56 + height * i}" width="{cell - 2}" height="{height - 2}" '
-                        f'fill="{figure_color("k")}" fill-opacity="{0.5 * number:.3f}"/>'
-                    )
-                parts.append(_text(x, 76 + height * i, f"{number:.2f}".replace("-", "\u2212")))
-        title = f"One attention head with l_k = {self.l_k} and l_v = {self.l_v}: weights and outputs of each token."
-        tall = 70 + height * len(self.tokens)
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width} {tall}" '
-            f'width="100%" style="max-width: {width}px"><title>{escape(title)}</title>{"".join(parts)}</svg>'
-        )
-
-
-def _width(rows: Any) -> int:
-    """Return the length of the first row; 0 for what has no rows, which its own trait refuses."""
-    first = rows[0] if isinstance(rows, list | tuple) and rows else None
-    return len(first) if isinstance(first, list | tuple) else 0
-
-
-def _text(x: float, y: float, text: str, anchor: str = "middle") -> str:
-    return (
-        f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-family="sans-serif" font-size="14" '
-        f'fill="currentColor">{escape(text)}</text>'
-    )
-
-
-def _check_query(query: int, num_tokens: int) -> None:
-    if not 0 <= query < num_tokens:
-        raise traitlets.TraitError(f"query must be the index of a token, 0 to {num_tokens - 1}, got {query}.")
-
-
-def _check_vector(name: str, vector: list[float], matrix: list[list[float]]) -> None:
-    size = len(matrix[0]) if matrix else 0
-    if len(vector) != size:
-        raise traitlets.TraitError(
-            f"{name} must have one entry for each of the {size} features of {name[-1]}, got {len(vector)} entries; "
-            f"give {size} numbers."
-        )
-    bad = [number for number in vector if not LOW <= number <= HIGH]
-    if bad:
-        raise traitlets.TraitError(f"entries of {name} must be numbers from {LOW:g} to {HIGH:g}, got {bad[0]}.")
-
-
-def _check_lengths(now: dict[str, Any]) -> None:
-    n = len(now["tokens"])
-    if not n:
-        raise traitlets.TraitError("tokens must hold at least one token, got none.")
-    widths = {"q": len(now["k_names"]), "k": len(now["k_names"]), "v": len(now["v_names"])}
-    for name, width in widths.items():
-        shape = f"({len(now[name])}, {sorted({len(row) for row in now[name]})})"
-        if len(now[name]) != n or any(len(row) != width for row in now[name]):
-            raise traitlets.TraitError(
-                f"{name} must have one row for each of the {n} tokens and {width} features (as many as "
-                f"{'v_names' if name == 'v' else 'k_names'}), got rows and row lengths {shape}."
-            )
-        if not all(math.isfinite(number) for row in now[name] for number in row):
-            raise traitlets.TraitError(f"{name} must hold finite numbers, got NaN or infinity; replace them.")
+    def figure(self) -> tuple[Figure, str]:
+        """Return the table of attention weights and the outputs beside it."""
+        figure, (out, weights) = Figure(figsize=(7.2, 2.9)), self.attention()
+        left, right = figure.subplots(1, 2, width_ratios=weights.shape[1:] + out.shape[1:])
+        most = max(abs(out).max(), 1.0)
+        plot_cells(weights, self.tokens, self.tokens, ax=left, title="attention weights")
+        plot_cells(out, self.tokens, self.v_names, limits=(-most, most), colors=DIVERGING, ax=right)
+        right.set(title="outputs", yticks=[])
+        return figure, f"One attention head with l_k = {self.l_k} and l_v = {self.l_v}: weights and outputs by token."

@@ -1,20 +1,18 @@
 """The few-shot curves: every run of a comparison, as curves over k, against parameters, or as paired differences."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from traitlets import Bool, Dict, Enum, Int, List, TraitError, Unicode, default, validate
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from traitlets import Bool, Dict, Enum, Int, List, TraitError, Unicode, validate
 
-from ia3_lab.config import unknown_name
-from ia3_lab.intervals import interval
-from ia3_lab.widgets._base import BookWidget
-from ia3_lab.widgets._few_shot_data import collect
-from ia3_lab.widgets._few_shot_picture import curve_picture, row_picture
-
-VIEWS = ("curve", "parameters", "paired")
+from ia3_lab.plots import plot_intervals, plot_lines
+from ia3_lab.study.results import by_draw, interval
+from ia3_lab.style import FIGURE_WIDTH, METHOD_STYLES
+from ia3_lab.widgets.base import BookWidget
 
 
 class FewShotCurves(BookWidget):
@@ -25,153 +23,86 @@ class FewShotCurves(BookWidget):
 
     Parameters
     ----------
-    runs : iterable of mapping
-        One for each run: ``task``, ``k``, ``method``, ``draw`` (a whole number) and ``accuracy``. Within a task
-        and k every method needs the same draws, at least two.
-    methods : iterable of mapping
-        ``name``, ``label`` and ``parameters``, the number that is trained besides the classification head, in the
-        order of the controls. The names are those of ``ia3_lab.methods.METHODS``.
-    tasks : iterable of mapping, optional
-        ``name``, and if wanted ``label`` and ``chance``, the accuracy of guessing. The order of the drop-down list.
-    task : str
-        The task on show; the first one when not given.
-    k : int
-        The number of examples of the views that show one; 32, or else the least. A task that has not been run with it
-        shows its nearest.
-    view : {"curve", "parameters", "paired"}
-        Accuracy against k, accuracy against parameters, or the reference minus each other method.
-    reference : str
-        The method from which the others are subtracted.
-    shown_methods : list of str
-        The methods on show, kept once each in their usual order; all when not given.
-    numbers : bool
-        Show the table of the numbers.
-
-    Examples
-    --------
-    >>> accuracy = {"head": (0.6, 0.7, 0.7), "ia3": (0.8, 0.9, 0.8)}
-    >>> runs = [
-    ...     {"task": "sentiment", "k": 32, "method": method, "draw": draw, "accuracy": value}
-    ...     for method, values in accuracy.items()
-    ...     for draw, value in enumerate(values)
-    ... ]
-    >>> methods = [
-    ...     {"name": "head", "label": "head only", "parameters": 0},
-    ...     {"name": "ia3", "label": "IA3", "parameters": 13824},
-    ... ]
-    >>> widget = FewShotCurves(runs=runs, methods=methods, view="paired")
-    >>> [(row["method"], round(row["mean"], 3)) for row in widget.rows()]
-    [('head', 0.167)]
+    runs : DataFrame
+        As `ia3_lab.study.results.read_runs` returns; the final ones are shown.
+    methods : mapping of str to (str, int)
+        Key of ``METHOD_STYLES`` -> label, and parameters trained besides the head, in the order of the controls.
+    chance : mapping of str to float
+        Task -> the accuracy of guessing, in the order of the drop-down list.
+    task, k, view, reference, shown_methods, numbers
+        What is on show; ``view`` is "curve", "parameters" or "paired". A task without that k shows its nearest.
     """
 
     task = Unicode().tag(sync=True)
-    k = Int().tag(sync=True)
-    view = Enum(VIEWS, "curve").tag(sync=True)
-    reference = Unicode().tag(sync=True)
+    k = Int(32, min=1).tag(sync=True)
+    view = Enum(("curve", "parameters", "paired"), "curve").tag(sync=True)
+    reference = Unicode("ia3").tag(sync=True)
     shown_methods = List(Unicode()).tag(sync=True)
     numbers = Bool(False).tag(sync=True)
     methods = List(read_only=True).tag(sync=True, shown=False)
-    tasks = List(read_only=True).tag(sync=True, shown=False)
+    chance = Dict(read_only=True).tag(sync=True, shown=False)
     accuracies = Dict(read_only=True).tag(sync=True, shown=False)
+    quantiles = Dict(read_only=True).tag(sync=True, shown=False)
 
     def __init__(
-        self,
-        *,
-        runs: Iterable[Mapping[str, Any]] = (),
-        methods: Iterable[Mapping[str, Any]] = (),
-        tasks: Iterable[Mapping[str, Any]] | None = None,
-        **traits: Any,
+        self, runs: pd.DataFrame, methods: Mapping[str, tuple[str, int]], chance: Mapping[str, float], **traits: Any
     ) -> None:
-        known = not set(traits) - set(self.trait_names())  # else the base class says which name is wrong
-        self._data = collect(runs, methods, tasks) if known else {}
-        super().__init__(**traits)
+        from scipy.stats import t  # here: it takes a second to load
 
-    @default("methods")
-    def _methods(self) -> list[dict[str, Any]]:
-        return self._data["methods"]
+        final, cells, quantiles = runs[runs.stage == "final"], {task: {} for task in chance}, {}
+        for task, k in sorted({*zip(final.task, final.k, strict=True)}):
+            table = by_draw(final, task, k)[[*methods]]
+            if len(table) < 2 or table.isna().any(axis=None):  # a paired difference would be taken over other draws
+                raise TraitError(f"the methods need the same draws of {task} at k = {k}, at least two")
+            cells[task][str(k)] = table.round(6).to_dict("list")
+            quantiles[str(len(table))] = float(t.ppf(0.975, len(table) - 1))
+        plain = [{"name": name, "label": label, "parameters": int(p)} for name, (label, p) in methods.items()]
+        self.set_trait("methods", [one | METHOD_STYLES[one["name"]]._asdict() for one in plain])
+        self.set_trait("chance", dict(chance))
+        self.set_trait("accuracies", cells)
+        self.set_trait("quantiles", quantiles)
+        super().__init__(**{"task": next(iter(chance)), "shown_methods": [*methods]} | traits)
 
-    @default("tasks")
-    def _tasks(self) -> list[dict[str, Any]]:
-        return self._data["tasks"]
+    @validate("task", "reference", "shown_methods")
+    def _check_names(self, proposal: Any) -> Any:
+        value, known = proposal.value, [one["name"] for one in self.methods]
+        known = [*self.chance] if proposal.trait.name == "task" else known
+        if unknown := [name for name in ([value] if isinstance(value, str) else value) if name not in known]:
+            raise TraitError(f"{proposal.trait.name}: {unknown[0]!r} is not one of {', '.join(known)}")
+        return value
 
-    @default("accuracies")
-    def _accuracies(self) -> dict[str, Any]:
-        return self._data["accuracies"]
+    def rows(self) -> pd.DataFrame:
+        """Return the numbers on show, a row for each mark: method, k, mean, low, high; of differences if paired."""
+        tables = {int(k): pd.DataFrame(values) for k, values in self.accuracies[self.task].items()}
+        if self.view != "curve":
+            k = min(tables, key=lambda k: abs(math.log2(k / self.k)))
+            differences = tables[k].rsub(tables[k][self.reference], axis=0).drop(columns=self.reference)
+            tables = {k: differences if self.view == "paired" else tables[k]}
+        shown = [method["name"] for method in self.methods if method["name"] in self.shown_methods]
+        found = [(name, k, *interval(table[name])) for name in shown for k, table in tables.items() if name in table]
+        return pd.DataFrame(found, columns=["method", "k", "mean", "low", "high"])
 
-    @default("task")
-    def _first_task(self) -> str:
-        return self.tasks[0]["name"]
+    def figure(self) -> tuple[Figure, str]:
+        """Return the view as one of the book's charts, and every mean in words."""
+        labels = {method["name"]: method["label"] for method in self.methods}
+        shown = dict(iter(self.rows().groupby("method", sort=False)))
+        ks = sorted({k for rows in shown.values() for k in rows.k})
+        what = f"{labels[self.reference]} minus each" if self.view == "paired" else "mean accuracy"
+        title = f"{self.task}: {what}, 95% intervals, k = {', '.join(map(str, ks))}" if shown else "No method is chosen"
+        said = [f"{labels[name]} {', '.join(f'{mean:.3g}' for mean in rows['mean'])}" for name, rows in shown.items()]
+        ax = Figure((FIGURE_WIDTH, 4.2)).subplots(subplot_kw={"title": title})
+        if self.view == "paired" and shown:
+            plot_intervals({name: [*rows.iloc[0, 2:]] for name, rows in shown.items()}, labels=labels, ax=ax)
+        else:
+            self._draw_means(ax, shown, labels)
+        return ax.figure, ". ".join(filter(None, [title, "; ".join(said)]))
 
-    @default("k")
-    def _usual_k(self) -> int:
-        return 32 if 32 in self._all_ks() else self._all_ks()[0]
-
-    @default("reference")
-    def _usual_reference(self) -> str:
-        return "ia3" if "ia3" in self._names() else self._names()[0]
-
-    @default("shown_methods")
-    def _names(self) -> list[str]:
-        return [method["name"] for method in self.methods]
-
-    def _all_ks(self) -> list[int]:
-        return sorted({int(k) for cells in self.accuracies.values() for k in cells})
-
-    @validate("k")
-    def _check_k(self, proposal: Any) -> int:
-        if proposal.value not in self._all_ks() or isinstance(proposal.value, bool):
-            choices = ", ".join(map(str, self._all_ks()))
-            raise TraitError(f"k must be one of {choices}, got {proposal.value!r}; choose one of them.")
-        return proposal.value
-
-    @validate("task", "reference")
-    def _check_name(self, proposal: Any) -> str:
-        trait, name = proposal.trait.name, proposal.value
-        what, names = ("task", [task["name"] for task in self.tasks]) if trait == "task" else ("method", self._names())
-        if name not in names:
-            raise TraitError(f"{trait}: {unknown_name(what, name, names)}")
-        return name
-
-    @validate("shown_methods")
-    def _order_methods(self, proposal: Any) -> list[str]:
-        if unknown := [name for name in proposal.value if name not in self._names()]:
-            raise TraitError(f"shown_methods: {unknown_name('method', unknown[0], self._names())}")
-        return [name for name in self._names() if name in proposal.value]
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the numbers on show, one row for each mark.
-
-        Returns
-        -------
-        list of dict
-            ``method``, ``k``, ``mean``, ``low`` and ``high``; in the view ``"paired"`` of the differences.
-        """
-        cells = self.accuracies[self.task]
-        ks = [int(k) for k in cells] if self.view == "curve" else [self._shown_k()]
-        shown = [name for name in self._names() if name in self.shown_methods]  # which may have been appended to
-        found = []
-        for name in shown:
-            for k in ks:
-                values = cells[str(k)][name]
-                if self.view == "paired":
-                    if name == self.reference:
-                        continue
-                    ours = cells[str(k)][self.reference]
-                    values = [one - other for one, other in zip(ours, values, strict=True)]
-                mean = interval(values)
-                found.append({"method": name, "k": k, "mean": mean.mean, "low": mean.low, "high": mean.high})
-        return found
-
-    def _shown_k(self) -> int:
-        """Return k, or the nearest that the task has, counted in doublings."""
-        return min((int(k) for k in self.accuracies[self.task]), key=lambda k: abs(math.log2(k / self.k)))
-
-    def picture(self) -> str:
-        """Return a static SVG of the view: curves with intervals, or one interval in each line."""
-        rows, methods = self.rows(), {method["name"]: method for method in self.methods}
-        task = next(task for task in self.tasks if task["name"] == self.task)
-        what = f"{methods[self.reference]['label']} minus each" if self.view == "paired" else "mean accuracy"
-        ks = sorted({row["k"] for row in rows}) or [self._shown_k()]
-        title = f"{task['label']}: {what}, 95% intervals, k = {', '.join(map(str, ks))}"
-        draw = curve_picture if len(ks) > 1 else row_picture
-        return draw(title, rows, methods, 0.0 if self.view == "paired" else task["chance"])
+    def _draw_means(self, ax: Axes, shown: Mapping[str, pd.DataFrame], labels: Mapping[str, str]) -> None:
+        x = {method["name"]: [method["parameters"]] for method in self.methods}
+        axes = {"xscale": "symlog", "xlim": (-0.5, 1e8)}  # 0 parameters have a place
+        if self.view == "curve":
+            x = {name: rows.k for name, rows in shown.items()}
+            axes = {"xscale": "log", "xticks": [int(k) for k in self.accuracies[self.task]], "apart": 5}
+        half = {name: (rows.high - rows.low) / 2 for name, rows in shown.items()}
+        axes |= {"spread": half, "hlines": {self.chance[self.task]: "guessing"}, "legend": "outside lower center"}
+        plot_lines(x, {name: rows["mean"] for name, rows in shown.items()}, labels=labels, ax=ax, **axes)

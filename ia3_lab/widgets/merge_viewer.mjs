@@ -56,7 +56,9 @@ export function mergeResult({ vector, l, x, weights, forgetBias = false, intoW1 
     ? foldOutput(before.weight, before.bias, l)
     : { weight: foldInput(before.weight, l), bias: before.bias };
   if (forgetBias && vector !== "l_ff") after.bias = before.bias;
-  const steps = vector === "l_ff" ? feedForwardSteps(weights, x, l, after, intoW1) : projectionSteps(before, after, x, l);
+  const steps = vector === "l_ff"
+    ? feedForwardSteps(weights, x, l, after, intoW1)
+    : projectionSteps(before, after, x, l);
   const difference = steps.merged.map((value, i) => value - steps.wrapped[i]);
   return { ...at, before, after, ...steps, difference, largest: Math.max(...difference.map(Math.abs)) };
 }
@@ -89,7 +91,8 @@ export function describe(state) {
   if (!moved.length) return `${vector} is all ones: the merged layer is the base layer, number for number.`;
   if (vector === "l_ff" && intoW1) {
     if (equal) return "Merged into W_1 by mistake, yet with these numbers both paths agree. Move another entry.";
-    return `Merged into W_1, l_ff stands inside GELU, and gelu(l * a) is not l * gelu(a). The outputs differ by ${apart}.`;
+    const inside = "Merged into W_1, l_ff stands inside GELU, and gelu(l * a) is not l * gelu(a).";
+    return `${inside} The outputs differ by ${apart}.`;
   }
   if (forgetBias && vector !== "l_ff") {
     if (equal) return `${result.bias} was left unscaled, but its entries that meet an l other than 1 are 0.`;
@@ -98,7 +101,8 @@ export function describe(state) {
       : "In attention the weights sum to 1, so this error reaches every output in full.";
     return `${result.bias} was left unscaled: the ${outputs} differ by ${apart}, for any x. ${seen}`;
   }
-  const axis = scaledAxis(result.side, layout), lines = `${axis.slice(0, -1)}${moved.length > 1 ? "s" : ""} ${list(moved)}`;
+  const axis = scaledAxis(result.side, layout), several = moved.length > 1;
+  const lines = `${several ? axis : axis.slice(0, -1)} ${list(moved)}`;
   const bias = result.side === "output"
     ? `and the same entries of ${result.bias}`
     : `and leaves ${result.bias} alone: it is added after the scaling`;
@@ -127,8 +131,9 @@ function places(layout, side, dOut, dIn, lane) {
 
 /** Text labels of l, the weight and the bias: above a column of cells, or left of a row of cells. */
 function labels(place, layout, names) {
-  const above = (corner, text) => s("text", { x: corner.x + 3, y: corner.y - 7, class: "mv-name" }, text);
-  const beside = (corner, text) => s("text", { x: corner.x - 6, y: corner.y + 25, class: "mv-name", "text-anchor": "end" }, text);
+  const write = (x, y, text, anchor) => s("text", { x, y, class: "mv-name", "text-anchor": anchor }, text);
+  const above = (corner, text) => write(corner.x + 3, corner.y - 7, text, null);
+  const beside = (corner, text) => write(corner.x - 6, corner.y + 25, text, "end");
   const mark = place.byRow ? above : beside;
   return [mark(place.entry(0), names.l), mark({ x: place.left, y: place.top }, names.weight),
     (layout === "torch" ? above : beside)(place.bias(0), names.bias)];
@@ -162,7 +167,8 @@ function layerDrawing({ layout, side, dOut, dIn, names, label, handles }) {
   const cells = range(dOut).map((i) => range(dIn).map((j) => box(place.cell(i, j))));
   const biases = range(dOut).map((i) => box(place.bias(i)));
   const entries = range(side === "output" ? dOut : dIn).map((i) => box(place.entry(i), "mv-entry"));
-  svg.append(...labels(place, layout, names), ...[...cells.flat(), ...biases, ...entries].flatMap(({ nodes }) => nodes));
+  const boxes = [...cells.flat(), ...biases, ...entries];
+  svg.append(...labels(place, layout, names), ...boxes.flatMap(({ nodes }) => nodes));
   const knobs = handles ? entries.map((_, i) => handles(svg, place, i)) : [];
   const draw = (layer, l, scaled) => {
     knobs.forEach((knob) => knob.draw());                  // first: they read the layout, the rest only writes
@@ -190,8 +196,8 @@ function knob(svg, place, i, { vector, color, read, write }) {
     const { x, y } = along(value), [dx, dy] = place.byRow ? [0, 7] : [7, 0];
     return s("line", { x1: x - dx, y1: y - dy, x2: x + dx, y2: y + dy, class: kind });
   };
-  const [a, b] = [along(LOW), along(HIGH)];
-  svg.append(s("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, class: "mv-track" }), tick(0, "mv-tick"), tick(1, "mv-one"));
+  const a = along(LOW), b = along(HIGH), track = s("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, class: "mv-track" });
+  svg.append(track, tick(0, "mv-tick"), tick(1, "mv-one"));
   const put = (value) => write(clamp(snap(value, STEP), LOW, HIGH));
   const handle = dragHandle({
     svg, color, label: `${vector} entry ${i + 1}`,
@@ -208,26 +214,28 @@ function knob(svg, place, i, { vector, color, read, write }) {
 /** The rows of the table of steps: [label, numbers, kind]. */
 function stepRows(state, result) {
   const { vector, intoW1 } = state, { weight: W, bias: b } = result;
+  const difference = ["difference", result.difference, "mv-gap"];
   if (vector !== "l_ff") {
     return [["x", state.x], [`x ${W} + ${b}`, result.plain],
       [`adapter: ${vector} * (x ${W} + ${b})`, result.wrapped, "mv-strong"],
-      [`merged: x ${W}\u2032 + ${b}\u2032`, result.merged, "mv-strong"], ["difference", result.difference, "mv-gap"]];
+      [`merged: x ${W}\u2032 + ${b}\u2032`, result.merged, "mv-strong"], difference];
   }
-  const hidden = intoW1 ? "h\u2032" : "h";
+  const hidden = ["h\u2032 = gelu(x W_1\u2032 + b_1\u2032)", result.hidden, "mv-gap"];
+  const merged = intoW1 ? "merged: h\u2032 W_2 + b_2" : "merged: h W_2\u2032 + b_2";
   return [["x", state.x], ["h = gelu(x W_1 + b_1)", result.plain], ["l_ff * h", result.scaled],
-    ...(intoW1 ? [["h\u2032 = gelu(x W_1\u2032 + b_1\u2032)", result.hidden, "mv-gap"]] : []),
-    ["adapter: (l_ff * h) W_2 + b_2", result.wrapped, "mv-strong"],
-    [`merged: ${hidden} W_2${intoW1 ? "" : "\u2032"} + b_2`, result.merged, "mv-strong"], ["difference", result.difference, "mv-gap"]];
+    ...(intoW1 ? [hidden] : []), ["adapter: (l_ff * h) W_2 + b_2", result.wrapped, "mv-strong"],
+    [merged, result.merged, "mv-strong"], difference];
 }
 
 function stepTable() {
-  const body = h("tbody", {}), node = h("table", { class: "mv-steps" }, h("caption", { class: "ia3-hidden" }, "Both paths, step by step"), body);
+  const body = h("tbody", {}), caption = h("caption", { class: "ia3-hidden" }, "Both paths, step by step");
   let structure = "", cells = [];
   const build = (rows) => {
     const width = Math.max(...rows.map(([, numbers]) => numbers.length));
+    const fill = (count) => (count ? h("td", { colspan: count, class: "mv-blank" }) : null);
     cells = rows.map(([, numbers]) => numbers.map(() => h("td", {})));
-    body.replaceChildren(...rows.map(([label, numbers, kind = ""], i) => h("tr", { class: kind }, h("th", { scope: "row" }, label),
-      ...cells[i], numbers.length < width ? h("td", { colspan: width - numbers.length, class: "mv-blank" }) : null)));
+    body.replaceChildren(...rows.map(([label, numbers, kind = ""], i) =>
+      h("tr", { class: kind }, h("th", { scope: "row" }, label), ...cells[i], fill(width - numbers.length))));
   };
   const draw = (rows, wrong) => {
     const key = rows.map(([label, numbers]) => label + numbers.length).join();
@@ -237,46 +245,52 @@ function stepTable() {
       set(body.rows[i], "data-wrong", wrong && kind === "mv-gap");
     });
   };
-  return { node, draw };
+  return { node: h("table", { class: "mv-steps" }, caption, body), draw };
 }
 
 const NAMES = ["vector", "convention", "forget_bias", "into_W_1", "l_k", "l_v", "l_ff", "x"];
 
 function render({ model, el }) {
   const root = frame(el, "merge", "Merge viewer: a rescaling vector beside a layer, and folded into it");
-  const start = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
+  const start = readTraits(model, NAMES), weights = model.get("weights");
   const state = () => {
-    const vector = model.get("vector");
-    return { vector, l: model.get(vector), layout: model.get("convention"), x: model.get("x"), weights: model.get("weights"),
-      forgetBias: model.get("forget_bias"), intoW1: vector === "l_ff" && model.get("into_W_1") };
+    const { vector, convention: layout, forget_bias: forgetBias, into_W_1: into, x, ...l } = readTraits(model, NAMES);
+    return { vector, l: l[vector], layout, x, weights, forgetBias, intoW1: vector === "l_ff" && into };
   };
-  const option = (name, label, options) => segmented({ label, options, read: () => model.get(name), write: (value) => update(model, { [name]: value }) });
-  const switched = (name, label) => checkbox({ label, read: () => model.get(name), write: (on) => update(model, { [name]: on }) });
+  const option = (name, label, options) => segmented({ label, options, ...traitOf(model, name) });
   const controls = [option("vector", "Vector", [["l_k", "l_k"], ["l_v", "l_v"], ["l_ff", "l_ff"]]),
     option("convention", "Layout", [["torch", "torch"], ["math", "x @ W"]])];
-  const forget = switched("forget_bias", "forget the bias"), wrongPlace = switched("into_W_1", "merge into W_1 instead");
+  const forget = checkbox({ label: "forget the bias", ...traitOf(model, "forget_bias") });
+  const wrongPlace = checkbox({ label: "merge into W_1 instead", ...traitOf(model, "into_W_1") });
   const buttons = [button("All ones", () => update(model, { [model.get("vector")]: state().l.map(() => 1) })),
-    button("Another x", () => update(model, { x: nextInput(model.get("x")) })), button("Reset", () => update(model, start))];
-  const before = panel(), after = panel(), table = stepTable(), verdict = h("p", { class: "mv-verdict" }), spoken = liveRegion();
+    button("Another x", () => update(model, { x: nextInput(model.get("x")) })),
+    button("Reset", () => update(model, start))];
+  const before = panel(), after = panel(), table = stepTable(), spoken = liveRegion();
+  const verdict = h("p", { class: "mv-verdict" });
+  const scroll = { class: "mv-scroll", tabindex: 0, role: "group", "aria-label": "Table of both paths" };
   root.append(h("div", { class: "ia3-row" }, ...controls.map(({ node }) => node)),
     h("div", { class: "mv-panels" }, before.node, after.node), verdict,
-    h("div", { class: "ia3-row" }, forget.node, wrongPlace.node, ...buttons),
-    h("div", { class: "mv-scroll", tabindex: 0, role: "group", "aria-label": "Table of both paths" }, table.node), ...spoken.nodes);
+    h("div", { class: "ia3-row" }, forget.node, wrongPlace.node, ...buttons), h("div", scroll, table.node),
+    ...spoken.nodes);
 
   let shape = "", drawings = [];
-  const build = (now, result) => {
-    const color = `var(--ia3-${now.vector.slice(2)})`, { weight, bias, side } = result;
+  const build = ({ vector, layout, intoW1 }, { weight, bias, side, before: frozen }) => {
+    const color = `var(--ia3-${vector.slice(2)})`, sizes = { dOut: frozen.bias.length, dIn: frozen.weight[0].length };
     root.style.setProperty("--mv-color", color);
-    const sizes = { layout: now.layout, side, dOut: result.before.bias.length, dIn: result.before.weight[0].length };
-    const handles = (svg, place, i) => knob(svg, place, i, { vector: now.vector, color, read: () => model.get(now.vector)[i],
-      write: (value) => update(model, { [now.vector]: model.get(now.vector).with(i, value) }) });
+    const write = (i, value) => update(model, { [vector]: model.get(vector).with(i, value) });
+    const handles = (svg, place, i) =>
+      knob(svg, place, i, { vector, color, read: () => model.get(vector)[i], write: (value) => write(i, value) });
+    const plain = { l: "", weight: `${weight}\u2032`, bias: side === "input" ? bias : `${bias}\u2032` };
     drawings = [
-      layerDrawing({ ...sizes, names: { l: now.vector, weight, bias }, label: `${weight} and ${bias} with ${now.vector} beside them`, handles }),
-      layerDrawing({ ...sizes, names: { l: "", weight: weight + "\u2032", bias: side === "input" ? bias : bias + "\u2032" }, label: `Merged ${weight} and ${bias}` }),
+      layerDrawing({ layout, side, ...sizes, names: { l: vector, weight, bias }, handles,
+        label: `${weight} and ${bias} with ${vector} beside them` }),
+      layerDrawing({ layout, side, ...sizes, names: plain, label: `Merged ${weight} and ${bias}` }),
     ];
-    const shown = now.layout === "torch" ? [sizes.dOut, sizes.dIn, "out, in"] : [sizes.dIn, sizes.dOut, "in, out"];
-    before.fill(`Frozen ${weight}, ${now.vector} beside it`, `shape (${shown[0]}, ${shown[1]}) = (${shown[2]})`, drawings[0].svg);
-    after.fill(`Merged: one plain layer`, `${now.vector} scales the ${scaledAxis(side, now.layout)}${now.intoW1 ? ", before GELU" : ""}`, drawings[1].svg);
+    const { dOut, dIn } = sizes, torch = layout === "torch";
+    const note = torch ? `shape (${dOut}, ${dIn}) = (out, in)` : `shape (${dIn}, ${dOut}) = (in, out)`;
+    const place = `${vector} scales the ${scaledAxis(side, layout)}${intoW1 ? ", before GELU" : ""}`;
+    before.fill(`Frozen ${weight}, ${vector} beside it`, note, drawings[0].svg);
+    after.fill("Merged: one plain layer", place, drawings[1].svg);
   };
   const draw = () => {
     const now = state(), result = mergeResult(now), equal = result.largest < 1e-9;
@@ -289,7 +303,7 @@ function render({ model, el }) {
     for (const control of [...controls, forget, wrongPlace]) control.draw();
     table.draw(stepRows(now, result), !equal);
     set(verdict, "data-wrong", !equal);
-    say(verdict, equal ? "\u2713 Equal: largest difference 0.000" : `\u2717 Not equal: largest difference ${fmt(result.largest, 3)}`);
+    say(verdict, `${equal ? "\u2713 Equal" : "\u2717 Not equal"}: largest difference ${fmt(result.largest, 3)}`);
     spoken.say(describe(now));
   };
   const leave = [bind(model, NAMES, draw), onResize(root, () => drawings.forEach(() => draw()))];

@@ -5,6 +5,9 @@ export const MATRICES = ["W_q", "W_k", "W_v", "W_o", "W_1", "W_gate", "W_2"];
 const FEED_FORWARD = ["l_ff", "W_1", "W_gate", "W_2"];
 const BYTES = { float32: 4, float16: 2 };
 const MAX_RANK = 64;
+/** Sizes of one's own, and their least and largest values. */
+const LIMITS = { d_model: [1, 100000], d_ff: [1, 100000], num_layers: [1, 1000], num_heads: [1, 1000],
+  num_kv_heads: [1, 1000], num_decoder_layers: [0, 1000] };
 
 /** How often a vector or a matrix stands in the model: a decoder block beside an encoder has two attentions. */
 export function instances(sizes, role) {
@@ -32,7 +35,7 @@ export function countIa3(sizes, vectors) {
   return sum(learned.map((role) => (role === "l_ff" ? sizes.d_ff : keyWidth(sizes)) * instances(sizes, role)));
 }
 
-/** The chosen matrices once each, in their usual order. W_gate exists on gated models only, and is left out elsewhere. */
+/** The chosen matrices once each, in their usual order. W_gate is left out where there is none. */
 export function adapted(sizes, targets) {
   return MATRICES.filter((role) => targets.includes(role) && (role !== "W_gate" || sizes.gated_ffn));
 }
@@ -46,9 +49,9 @@ export function countMatrices(sizes) {
   return sum(adapted(sizes, MATRICES).map((role) => entries(matrixShape(sizes, role)) * instances(sizes, role)));
 }
 
-/** What is wrong with custom sizes: { name, text }, or null. limits: { name: [least, most] }. */
-export function problemWith(sizes, limits) {
-  for (const [name, [least, most]] of Object.entries(limits)) {
+/** What is wrong with custom sizes: { name, text }, or null. */
+export function problemWith(sizes) {
+  for (const [name, [least, most]] of Object.entries(LIMITS)) {
     const value = sizes[name];
     if (!Number.isInteger(value) || value < least || value > most) {
       const came = value == null || Number.isNaN(value) ? "nothing" : value;
@@ -106,7 +109,8 @@ export function axisPosition(number, [low, high]) {
 export function describe({ name, rank, targets, sizes }, numbers) {
   const base = sizes.base_parameters ? "of the base model" : "of the blocks' matrices";
   if (!numbers.ia3) return "Choose at least one vector for IA³.";
-  const ia3 = `On ${name}, IA³ learns ${fmtCount(numbers.ia3)} parameters, ${formatShare(numbers.ia3 / numbers.base)} ${base}.`;
+  const share = formatShare(numbers.ia3 / numbers.base);
+  const ia3 = `On ${name}, IA³ learns ${fmtCount(numbers.ia3)} parameters, ${share} ${base}.`;
   if (!numbers.lora) return `${ia3} Choose at least one matrix for LoRA.`;
   const there = adapted(sizes, targets).join(", ");
   const more = numbers.ratio === 1 ? "exactly as many" : numbers.ratio < 1
@@ -117,14 +121,13 @@ export function describe({ name, rank, targets, sizes }, numbers) {
 
 const POWERS = { 0: "1", 3: "1 k", 6: "1 M", 9: "1 B", 12: "1 T", 15: "1000 T" };
 const NAMES = ["preset", "custom", "rank", "targets", "vectors", "dtype"];
-const SIZES = ["d_model", "d_ff", "num_layers", "num_heads", "num_kv_heads", "num_decoder_layers"];
 
 /** Three bars on one logarithmic axis, in HTML so that the text keeps its size on a phone. */
 function chart() {
   const bars = [["ia3", "IA³"], ["lora", "LoRA"], ["base", "base"]].map(([kind, label]) => {
-    const name = h("span", { class: "pc-name" }, label), fill = h("span", { class: `pc-fill pc-${kind} ia3-smooth` });
-    const number = h("span", { class: "pc-number" });
-    return { kind, name, fill, number, node: h("div", { class: "pc-bar" }, name, h("span", { class: "pc-track" }, fill), number) };
+    const name = h("span", { class: "pc-name" }, label), number = h("span", { class: "pc-number" });
+    const fill = h("span", { class: `pc-fill pc-${kind} ia3-smooth` }), track = h("span", { class: "pc-track" }, fill);
+    return { kind, name, fill, number, node: h("div", { class: "pc-bar" }, name, track, number) };
   });
   const ticks = h("div", { class: "pc-ticks" });
   const node = h("div", { class: "pc-chart", role: "img" }, ...bars.map((bar) => bar.node),
@@ -137,7 +140,8 @@ function chart() {
       fill.style.width = `${100 * axisPosition(numbers[kind], range)}%`;
       say(number, numbers[kind] ? fmtCount(numbers[kind]) : "\u2013");
     }
-    set(node, "aria-label", "Parameters on a logarithmic axis. " + bars.map(({ name, number }) => `${name.textContent}: ${number.textContent}`).join("; "));
+    const listing = bars.map(({ name, number }) => `${name.textContent}: ${number.textContent}`).join("; ");
+    set(node, "aria-label", `Parameters on a logarithmic axis. ${listing}`);
     const marks = Object.keys(POWERS).map(Number).filter((power) => power >= range[0] && power <= range[1]);
     ticks.replaceChildren(...marks.map((power) =>
       h("span", { style: `left: ${100 * (power - range[0]) / (range[1] - range[0])}%` }, POWERS[power])));
@@ -172,8 +176,9 @@ function table() {
 
 /** One checkbox for each role; the trait keeps the roles in their usual order. */
 function choices(model, trait, legend, roles) {
-  const boxes = roles.map((role) => checkbox({ label: role, read: () => model.get(trait).includes(role),
-    write: (on) => update(model, { [trait]: roles.filter((other) => other === role ? on : model.get(trait).includes(other)) }) }));
+  const has = (role) => model.get(trait).includes(role);
+  const boxes = roles.map((role) => checkbox({ label: role, read: () => has(role),
+    write: (on) => update(model, { [trait]: roles.filter((other) => (other === role ? on : has(other))) }) }));
   const node = h("fieldset", { class: "pc-choices" }, h("legend", {}, legend), ...boxes.map((box) => box.node));
   return { node, boxes, draw: () => boxes.forEach((box) => box.draw()) };
 }
@@ -181,14 +186,15 @@ function choices(model, trait, legend, roles) {
 /** Number fields for sizes of one's own. An empty or odd field is kept as it is, and the widget says what is wrong. */
 function sizeFields(model, identity) {
   const change = (name, value) => update(model, { custom: { ...model.get("custom"), [name]: value } });
-  const fields = SIZES.map((name) => {
-    const [min, max] = model.get("limits")[name];
+  const fields = Object.entries(LIMITS).map(([name, [min, max]]) => {
     const input = h("input", { type: "number", inputmode: "numeric", min, max, step: 1, "aria-describedby": identity,
       oninput: () => change(name, input.value === "" ? null : Number(input.value)) });
     return { name, input, node: h("label", { class: "pc-size" }, h("span", {}, name), input) };
   });
-  const gated = checkbox({ label: "gated feed-forward", read: () => model.get("custom").gated_ffn, write: (on) => change("gated_ffn", on) });
-  const node = h("fieldset", { class: "pc-sizes" }, h("legend", {}, "Sizes"), ...fields.map((field) => field.node), gated.node);
+  const gated = checkbox({ label: "gated feed-forward", read: () => model.get("custom").gated_ffn,
+    write: (on) => change("gated_ffn", on) });
+  const node = h("fieldset", { class: "pc-sizes" }, h("legend", {}, "Sizes"), ...fields.map((field) => field.node),
+    gated.node);
   const draw = (problem) => {
     gated.draw();
     for (const { name, input } of fields) {
@@ -204,31 +210,33 @@ let calculators = 0;
 
 function render({ model, el }) {
   const root = frame(el, "calculator", "Parameter calculator: IA³, LoRA and the base model");
-  const start = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
-  const presets = model.get("presets"), identity = `ia3-sizes-problem-${++calculators}`;
+  const start = readTraits(model, NAMES), presets = model.get("presets");
+  const identity = `ia3-sizes-problem-${++calculators}`;
   const custom = () => model.get("preset") === "custom";
   const sizes = () => custom() ? model.get("custom") : presets[model.get("preset")];
   const choose = (preset) => {
     const { d_head, base_parameters, ...own } = sizes();     // "custom" begins at the model on show
     update(model, preset === "custom" && !custom() ? { preset, custom: own } : { preset });
   };
-  const model_ = dropdown({ label: "Model", options: [...Object.keys(presets).map((name) => [name, name]), ["custom", "custom sizes \u2026"]],
-    read: () => model.get("preset"), write: choose });
-  const rank = slider({ label: "Rank of LoRA", min: 1, max: MAX_RANK, step: 1, read: () => model.get("rank"),
-    write: (value) => update(model, { rank: value }), text: (value) => `r = ${value}` });
-  const vectors = choices(model, "vectors", "IA³ learns", VECTORS), targets = choices(model, "targets", "LoRA adapts", MATRICES);
+  const names = [...Object.keys(presets).map((name) => [name, name]), ["custom", "custom sizes \u2026"]];
+  const chooser = dropdown({ label: "Model", options: names, read: () => model.get("preset"), write: choose });
+  const rank = slider({ label: "Rank of LoRA", min: 1, max: MAX_RANK, step: 1, ...traitOf(model, "rank"),
+    text: (value) => `r = ${value}` });
+  const vectors = choices(model, "vectors", "IA³ learns", VECTORS);
+  const targets = choices(model, "targets", "LoRA adapts", MATRICES);
   const dtype = segmented({ label: "A number takes", options: [["float32", "4 bytes"], ["float16", "2 bytes"]],
-    read: () => model.get("dtype"), write: (value) => update(model, { dtype: value }) });
+    ...traitOf(model, "dtype") });
   const fields = sizeFields(model, identity), bars = chart(), numbers = table(), spoken = liveRegion();
   const wrong = h("p", { class: "pc-wrong", id: identity, role: "alert" });
-  const scroll = h("div", { class: "pc-scroll", tabindex: 0, role: "group", "aria-label": "Table of both adapters" }, numbers.node);
+  const scroll = h("div", { class: "pc-scroll", tabindex: 0, role: "group", "aria-label": "Table of both adapters" },
+    numbers.node);
   const result = h("div", {}, bars.node, scroll);
-  root.append(h("div", { class: "ia3-row" }, model_.node, dtype.node, button("Reset", () => update(model, start))),
+  root.append(h("div", { class: "ia3-row" }, chooser.node, dtype.node, button("Reset", () => update(model, start))),
     fields.node, wrong, rank.node, vectors.node, targets.node, result, ...spoken.nodes);
 
   const draw = () => {
-    const now = sizes(), problem = custom() ? problemWith(now, model.get("limits")) : null;
-    for (const control of [model_, rank, vectors, targets, dtype]) control.draw();
+    const now = sizes(), problem = custom() ? problemWith(now) : null;
+    for (const control of [chooser, rank, vectors, targets, dtype]) control.draw();
     fields.draw(problem);
     fields.node.hidden = !custom();
     const gate = targets.boxes[MATRICES.indexOf("W_gate")];
@@ -238,7 +246,7 @@ function render({ model, el }) {
     result.hidden = Boolean(problem);
     say(wrong, problem?.text ?? "");
     if (problem) return spoken.say("Correct the sizes to see the counts.");
-    const state = { sizes: now, rank: model.get("rank"), targets: model.get("targets"), vectors: model.get("vectors"), dtype: model.get("dtype") };
+    const state = { sizes: now, ...readTraits(model, ["rank", "targets", "vectors", "dtype"]) };
     const found = summarize(state);
     bars.draw(found, state.rank, custom());
     numbers.draw(found, custom());

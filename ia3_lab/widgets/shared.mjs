@@ -1,4 +1,4 @@
-// Shared by every widget of the book: element makers, number formats, controls and drag handles.
+// Shared by every widget of the book: element makers, number formats, controls, axes and drag handles.
 // This file is placed above each widget's own module, so there is nothing to import and nothing to fetch.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -51,18 +51,33 @@ function bind(model, names, draw) {
   const later = () => {
     if (asked) return;
     asked = true;
-    queueMicrotask(() => { asked = false; draw(); });
+    queueMicrotask(() => {
+      asked = false;
+      draw();
+    });
   };
   const events = names.map((name) => "change:" + name);
   for (const event of events) model.on(event, later);
   draw();
-  return () => { for (const event of events) model.off(event, later); };
+  return () => {
+    for (const event of events) model.off(event, later);
+  };
 }
 
 /** Set several traits and tell the kernel, when there is one. */
 function update(model, changes) {
   for (const [name, value] of Object.entries(changes)) model.set(name, value);
   model.save_changes();
+}
+
+/** Several traits as an object. */
+function readTraits(model, names) {
+  return Object.fromEntries(names.map((name) => [name, model.get(name)]));
+}
+
+/** One trait as a control reads and writes it. */
+function traitOf(model, name) {
+  return { read: () => model.get(name), write: (value) => update(model, { [name]: value }) };
 }
 
 /** The widget's outer element. Keys pressed inside stay inside: no page turning, no notebook shortcuts. */
@@ -79,12 +94,17 @@ function frame(el, name, label) {
 function liveRegion() {
   const seen = h("p", { class: "ia3-say", "aria-hidden": "true" });
   const heard = h("p", { class: "ia3-hidden", role: "status" });
-  let timer = 0, first = true;
+  let timer = 0;
+  let first = true;
   return {
     nodes: [seen, heard],
     say(text) {
       say(seen, text);
-      if (first) { first = false; say(heard, text); return; }
+      if (first) {
+        first = false;
+        say(heard, text);
+        return;
+      }
       clearTimeout(timer);
       timer = setTimeout(() => say(heard, text), 500);
     },
@@ -95,7 +115,8 @@ function liveRegion() {
 function slider({ label, min, max, step, read, write, text = (value) => fmt(value) }) {
   const input = h("input", { type: "range", min, max, step, oninput: () => write(Number(input.value)) });
   const output = h("output", {});
-  input.addEventListener("keydown", (event) => {           // Shift+arrow: ten steps
+  // Shift+arrow: ten steps
+  input.addEventListener("keydown", (event) => {
     const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
     if (!way || !event.shiftKey) return;
     event.preventDefault();
@@ -115,30 +136,91 @@ let groups = 0;
 /** A row of choices, one of which holds: native radio buttons. options: [[value, label], ...]. */
 function segmented({ label, options, read, write }) {
   const name = `ia3-group-${++groups}-${Math.random().toString(36).slice(2, 8)}`;
-  const inputs = options.map(([value]) =>
-    h("input", { type: "radio", name, value, onchange: () => write(value) }));
-  const node = h("fieldset", { class: "ia3-segmented" }, h("legend", {}, label),
-    ...options.map(([, text], i) => h("label", {}, inputs[i], h("span", {}, text))));
-  const draw = () => options.forEach(([value], i) => { inputs[i].checked = value === read(); });
+  const inputs = options.map(([value]) => h("input", { type: "radio", name, value, onchange: () => write(value) }));
+  const node = h(
+    "fieldset",
+    { class: "ia3-segmented" },
+    h("legend", {}, label),
+    ...options.map(([, text], i) => h("label", {}, inputs[i], h("span", {}, text))),
+  );
+  const draw = () =>
+    options.forEach(([value], i) => {
+      inputs[i].checked = value === read();
+    });
   return { node, inputs, draw };
 }
 
 /** A labelled checkbox. */
 function checkbox({ label, read, write }) {
   const input = h("input", { type: "checkbox", onchange: () => write(input.checked) });
-  return { node: h("label", { class: "ia3-check" }, input, h("span", {}, label)), input, draw: () => { input.checked = read(); } };
+  return {
+    node: h("label", { class: "ia3-check" }, input, h("span", {}, label)),
+    input,
+    draw: () => {
+      input.checked = read();
+    },
+  };
 }
 
 /** A labelled drop-down list. options: [[value, label], ...]. */
 function dropdown({ label, options, read, write }) {
-  const input = h("select", { onchange: () => write(input.value) },
-    ...options.map(([value, text]) => h("option", { value }, text)));
-  return { node: h("label", { class: "ia3-select" }, h("span", {}, label), input), input, draw: () => { input.value = read(); } };
+  const input = h(
+    "select",
+    { onchange: () => write(input.value) },
+    ...options.map(([value, text]) => h("option", { value }, text)),
+  );
+  return {
+    node: h("label", { class: "ia3-select" }, h("span", {}, label), input),
+    input,
+    draw: () => {
+      input.value = read();
+    },
+  };
 }
 
 /** A push button. */
 function button(text, onclick, attributes = {}) {
   return h("button", { type: "button", class: "ia3-button", onclick, ...attributes }, text);
+}
+
+/**
+ * One axis of a chart: at each value a line and the number that stands beside it, and the words of the axis.
+ *
+ * side    "left", "bottom" or "top": where the numbers stand
+ * box     { left, right, top, bottom } of the plot in svg units
+ * place   value -> where it stands in svg units: x for "bottom" and "top", y for "left"
+ * values  what is marked
+ * text    value -> what is written
+ * lines   "grid" across the box, "ticks" just outside it, or "none"
+ * label   the words: under the numbers of "bottom", at the drawing's left edge above those of "left"
+ *
+ * Returns svg nodes of the classes ia3-grid or ia3-tick-line, ia3-tick (the numbers) and ia3-axis-label. Lines and
+ * numbers carry data-value, so that a widget's styles can tell one from the others.
+ */
+function drawAxis({ side, box, place, values, text = String, lines = "grid", label = "" }) {
+  const { left, right, top, bottom } = box;
+  const line = {
+    left: (y) => (lines === "grid" ? `M${left} ${y}H${right}` : `M${left} ${y}h-5`),
+    bottom: (x) => (lines === "grid" ? `M${x} ${top}V${bottom}` : `M${x} ${bottom}v5`),
+    top: (x) => (lines === "grid" ? `M${x} ${top - 6}V${bottom}` : `M${x} ${top}v-5`),
+  }[side];
+  const number = {
+    left: (y) => ({ x: left - 7, y: y + 4, "text-anchor": "end" }),
+    bottom: (x) => ({ x, y: bottom + 17, "text-anchor": "middle" }),
+    top: (x) => ({ x, y: top - 12, "text-anchor": "middle" }),
+  }[side];
+  const words =
+    side === "left" ? { x: 0, y: top - 13 } : { x: (left + right) / 2, y: bottom + 34, "text-anchor": "middle" };
+  const kind = lines === "grid" ? "ia3-grid" : "ia3-tick-line";
+  return [
+    ...(lines === "none"
+      ? []
+      : values.map((value) => s("path", { d: line(place(value)), class: kind, "data-value": value }))),
+    ...values.map((value) =>
+      s("text", { ...number(place(value)), class: "ia3-tick", "data-value": value }, text(value)),
+    ),
+    ...(label ? [s("text", { ...words, class: "ia3-axis-label" }, label)] : []),
+  ];
 }
 
 /** Where a pointer event falls, in the svg's own units (y grows downward). */
@@ -156,17 +238,23 @@ function svgPoint(svg, event) {
  * value()        -> { now, text, min, max } for the screen reader
  */
 function dragHandle({ svg, label, color, shape = "circle", radius = 8, place, drag, nudge, ends, value }) {
-  const target = s("circle", { r: 19, class: "ia3-target" });              // 38 px across for a finger
-  const dot = shape === "circle"
-    ? s("circle", { r: radius, class: "ia3-dot" })
-    : s("rect", { x: -radius, y: -radius, width: 2 * radius, height: 2 * radius, rx: 2, class: "ia3-dot" });
+  const target = s("circle", { r: 19, class: "ia3-target" }); // 38 px across for a finger
+  const dot =
+    shape === "circle"
+      ? s("circle", { r: radius, class: "ia3-dot" })
+      : s("rect", { x: -radius, y: -radius, width: 2 * radius, height: 2 * radius, rx: 2, class: "ia3-dot" });
   const inner = s("g", {}, target, dot);
-  const node = s("g", { class: "ia3-handle", tabindex: 0, role: "slider", "aria-label": label, style: `--ia3-handle: ${color}` }, inner);
+  const node = s(
+    "g",
+    { class: "ia3-handle", tabindex: 0, role: "slider", "aria-label": label, style: `--ia3-handle: ${color}` },
+    inner,
+  );
   let offset = null;
   node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   node.addEventListener("pointerdown", (event) => {
     if (event.button) return;
-    const point = svgPoint(svg, event), here = place();
+    const point = svgPoint(svg, event);
+    const here = place();
     offset = { x: point.x - here.x, y: point.y - here.y };
     node.setPointerCapture(event.pointerId);
     node.focus({ preventScroll: true });
@@ -177,7 +265,11 @@ function dragHandle({ svg, label, color, shape = "circle", radius = 8, place, dr
     const point = svgPoint(svg, event);
     drag({ x: point.x - offset.x, y: point.y - offset.y });
   });
-  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) node.addEventListener(end, () => { offset = null; });
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+    node.addEventListener(end, () => {
+      offset = null;
+    });
+  }
   node.addEventListener("keydown", (event) => {
     const size = event.shiftKey ? 10 : 1;
     const way = { ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowLeft: [-1, 0], ArrowDown: [0, -1] }[event.key];
@@ -188,8 +280,10 @@ function dragHandle({ svg, label, color, shape = "circle", radius = 8, place, dr
     event.preventDefault();
   });
   const draw = () => {
-    const { x, y } = place(), { now, text, min, max } = value();
-    const matrix = svg.getScreenCTM(), unit = matrix && matrix.a > 0 ? 1 / matrix.a : 1;   // svg units a pixel
+    const { x, y } = place();
+    const { now, text, min, max } = value();
+    const matrix = svg.getScreenCTM();
+    const unit = matrix && matrix.a > 0 ? 1 / matrix.a : 1; // svg units a pixel
     set(node, "transform", `translate(${x} ${y})`);
     set(inner, "transform", `scale(${unit})`);
     set(node, "aria-valuenow", now);

@@ -1,198 +1,118 @@
 """The vector explorer: any rescaling vector of any model at hand, as a histogram and entry by entry."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
-from html import escape
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from traitlets import Bool, Enum, Instance, Int, List, TraitError, Unicode, validate
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from traitlets import Bool, Bytes, Enum, Int, List, TraitError, Unicode, validate
 
-from ia3_lab.config import unknown_name
-from ia3_lab.style import figure_color
-from ia3_lab.widgets._base import BookWidget
-from ia3_lab.widgets._vector_data import (
-    BINS,
-    KINDS,
-    PART_NAMES,
-    PARTS,
-    StoredVector,
-    SummarizedVector,
-    VectorSet,
-    histogram,
-)
+from ia3_lab.plots import plot_entries, plot_histogram
+from ia3_lab.style import FIGURE_WIDTH
+from ia3_lab.widgets.base import BookWidget
 
-__all__ = ["BINS", "StoredVector", "SummarizedVector", "VectorExplorer", "VectorSet"]
+#: Edges of the bins: 0.025 apart, one bin centered on 1. What lies below and above them is counted as well.
+_EDGES = np.linspace(-0.0125, 2.0125, 82)
+_KINDS = ("k", "v", "ff")
 
 
-class View(NamedTuple):
-    """What is on screen: the vector that comes closest to what the traits ask for, its figures and its entries."""
+class VectorSet(NamedTuple):
+    """The rescaling vectors of one model, as the explorer shows them.
 
-    chosen: VectorSet
-    vector: StoredVector | SummarizedVector
-    mean: float
-    rms: float
-    near_one: int
-    negatives: int
-    histogram: tuple[int, ...]
-    units: np.ndarray
-    values: np.ndarray
+    ``table`` has a row for each vector: ``part`` ("" where there is one stack, else "encoder", "decoder" or "cross"),
+    ``kind`` ("k", "v" or "ff"), ``layer``, and what `summarize` returns. So has the table of the published vectors, but
+    only the entries farthest from 1 in ``moved_units`` and ``moved_values``.
+    """
+
+    table: pd.DataFrame
+    note: str = ""  # what the numbers are, and where they come from
+    num_heads: int | None = None  # to mark the heads in k and v
+    simulated: bool = False  # say at every place that no model has these numbers
+    resolution: float = 0.002  # the step to which entries are rounded
+
+
+def summarize(values: ArrayLike) -> dict[str, Any]:
+    """Return figures, counts and all entries of a rescaling vector, shape (d,), as the columns of a table."""
+    values = np.asarray(values, dtype=float)
+    below, *histogram, above = np.histogram(values, [-np.inf, *_EDGES, np.inf])[0].tolist()
+    figures = {"entries": values.size, "mean": values.mean(), "rms": np.sqrt(np.mean((values - 1) ** 2))}
+    counts = {"near_one": (np.abs(values - 1) <= 0.2).sum(), "negatives": (values < 0).sum()}
+    spread = {"below": below, "histogram": np.array(histogram), "above": above}
+    return figures | counts | spread | {"moved_units": np.arange(values.size), "moved_values": values}
 
 
 class VectorExplorer(BookWidget):
     """Draw one vector of one model: how its entries are spread around 1, and each entry's deviation from 1.
 
-    Parameters
-    ----------
-    models : list of VectorSet
-        What can be chosen. Of a model known only as a summary, only the entries farthest from 1 are drawn one by one.
-    model : str
-        Name of the chosen model; the first one when left out.
-    part : {"", "encoder", "decoder", "cross"}
-        Which stack of a model with two; "cross" is the decoder's cross-attention.
-    kind : {"k", "v", "ff"}
-        l_k, l_v or l_ff.
-    layer : int
-        Counted from 0, the layer nearest to the input. Where a model has no such vector, the nearest one is shown.
-    unit : int
-        Index of the entry to point at; -1 is the entry farthest from 1.
-    log_counts : bool
-        Show counts on a logarithmic scale, on which single entries are visible.
-
-    Raises
-    ------
-    traitlets.TraitError
-        If there is no model, two have the same name, or ``model`` names none of them.
+    ``models`` maps names to what can be chosen; ``model``, ``part``, ``kind`` and ``layer`` choose, or come close. The
+    entry to point at is ``unit``, -1 the one farthest from 1. ``log_counts`` makes single entries visible.
 
     Examples
     --------
-    >>> toy = VectorSet.from_arrays("toy", {"layer.0.k": [1.0, 1.5, 0.9]}, simulated=True)
-    >>> VectorExplorer(models=[toy]).view().rms.round(3)
-    np.float64(0.294)
+    >>> table = pd.DataFrame([{"part": "", "kind": "k", "layer": 0, **summarize([1.0, 1.5, 0.9])}])
+    >>> VectorExplorer({"toy": VectorSet(table)}).figure()[1]
+    'toy, l_k, layer 0: 3 entries. Rms deviation from 1: 0.294; 66.7% within 0.8 to 1.2; none negative.'
     """
 
-    models = List(Instance(VectorSet), read_only=True).tag(
-        sync=True, shown=False, to_json=lambda models, _: [model.to_json() for model in models]
-    )
     model = Unicode().tag(sync=True)
-    part = Enum(PARTS, "").tag(sync=True)
-    kind = Enum(KINDS, "k").tag(sync=True)
+    part = Enum(("", "encoder", "decoder", "cross"), "").tag(sync=True)
+    kind = Enum(_KINDS, "k").tag(sync=True)
     layer = Int(0, min=0).tag(sync=True)
     unit = Int(-1, min=-1).tag(sync=True)
     log_counts = Bool(False).tag(sync=True)
+    models = List(read_only=True).tag(sync=True, shown=False)
+    numbers = Bytes(read_only=True).tag(sync=True, shown=False)
 
-    def __init__(self, models: Iterable[VectorSet] = (), **traits: Any) -> None:
-        if not set(traits) - {*self.trait_names()}:  # else the base names the unknown one
-            found = _taken(models)
-            traits.setdefault("model", _names(found)[0])
-            self.set_trait("models", found)
-        super().__init__(**traits)
+    def __init__(self, models: Mapping[str, VectorSet], **traits: Any) -> None:
+        self._sets, described = dict(models), []
+        for name, one in self._sets.items():
+            known = one.table.assign(known=one.table.moved_units.map(len))
+            sent = ["part", "kind", "layer", "entries", "mean", "rms", "near_one", "negatives", "known"]
+            described.append(one._asdict() | {"name": name, "table": known[sent].to_dict("records")})
+        self.set_trait("models", described)
+        self.set_trait("numbers", b"".join(map(_packed, self._sets.values())))
+        super().__init__(**{"model": next(iter(self._sets))} | traits)
 
     @validate("model")
     def _check_model(self, proposal: Any) -> str:
-        names = _names(self.models)
-        if proposal.value not in names:
-            listed = [repr(name) for name in names]  # in quotes, because a name may hold a comma
-            raise TraitError(str(unknown_name("model", proposal.value, listed, others=names)))
+        if proposal.value not in self._sets:
+            raise TraitError(f"model must be one of {', '.join(map(repr, self._sets))}, got {proposal.value!r}.")
         return proposal.value
 
-    def view(self) -> View:
-        """Return the vector on screen with its figures, from the rounded entries where these are stored."""
-        chosen = next(model for model in self.models if model.name == self.model)
-        vector = _nearest(chosen, self.part, self.kind, self.layer)
-        if isinstance(vector, SummarizedVector):
-            figures = (vector.mean, vector.rms, vector.near_one, vector.negatives, vector.histogram)
-            return View(
-                chosen, vector, *figures, np.array(vector.units), 1 + np.array(vector.steps) * chosen.resolution
-            )
-        values = 1 + np.array(vector.steps) * chosen.resolution
-        near = int((np.abs(values - 1) < 0.2 + 1e-9).sum())
-        figures = (values.mean(), np.sqrt(np.mean((values - 1) ** 2)), near, int((values < 0).sum()), histogram(values))
-        return View(chosen, vector, *figures, np.arange(values.size), values)
+    def _row(self) -> pd.Series:
+        """Return the vector on show: of the first part, the last kind, the nearest layer where there is no such one."""
+        table = self._sets[self.model].table.sort_values("layer", kind="stable")
+        there = table[table.part == (self.part if self.part in {*table.part} else table.part.iloc[0])]
+        kinds = [kind for kind in _KINDS if kind in {*there.kind}]
+        alike = there[there.kind == (self.kind if self.kind in kinds else kinds[-1])]
+        return alike.iloc[(alike.layer - self.layer).abs().argmin()]
 
-    def picture(self) -> str:
-        """Return a static SVG: the histogram above, the entries known one by one below."""
-        view = self.view()
-        vector, chosen = view.vector, view.chosen
-        place = ", ".join(filter(None, (PART_NAMES[vector.part], f"layer {vector.layer}")))
-        name = f"l_{vector.kind}, {place}, {chosen.name}{' (simulated)' if chosen.simulated else ''}"
-        figures = (
-            f"{vector.size:,} entries; rms deviation from 1: {view.rms:.3f}; "
-            f"{100 * view.near_one / vector.size:.1f}% in 0.8 to 1.2; {view.negatives} negative"
-        )
-        known = (
-            "" if isinstance(vector, StoredVector) else f"only the {len(view.units)} entries farthest from 1 are known"
-        )
-        texts = ((18, name), (38, figures), (206, f"deviation from 1, by entry {known and f'({known})'}".strip()))
-        return (
-            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 340" role="img" class="ia3-picture" width="100%" '
-            f'style="max-width: 640px" fill="currentColor" font-family="sans-serif" font-size="14">'
-            f"<title>{escape(name)}: {figures}.</title>"
-            + "".join(f'<text x="10" y="{y}">{escape(text)}</text>' for y, text in texts)
-            + _histogram_svg(view.histogram, figure_color(vector.kind))
-            + _entries_svg(view, figure_color(vector.kind))
-            + "</svg>"
-        )
+    def figure(self) -> tuple[Figure, str]:
+        """Return the histogram, above the entries that are known one by one, and the vector's figures in words."""
+        row = self._row()
+        part = "cross-attention" if row.part == "cross" else row.part
+        place = [self.model, f"l_{row.kind}", *filter(None, [part]), f"layer {row.layer}"]
+        title = "Simulated: " * self._sets[self.model].simulated + ", ".join(place)
+        values, known = np.full(row.entries, np.nan), len(row.moved_units)
+        values[row.moved_units] = row.moved_values
+        drawn = Figure(figsize=(FIGURE_WIDTH, 4.8))
+        upper, lower = drawn.subplots(2)
+        plot_histogram({row.kind: row.histogram}, bins=_EDGES, counted=True, ax=upper, title=title)
+        plot_entries(values, row.kind, ax=lower, title=f"the {known} farthest from 1" if known < row.entries else "")
+        lower.collections[0].set_rasterized(True)  # thousands of lines would be as many paths
+        figures = f"Rms deviation from 1: {row.rms:.3f}; {row.near_one / row.entries:.1%} within 0.8 to 1.2"
+        return drawn, f"{title}: {row.entries:,} entries. {figures}; {row.negatives or 'none'} negative."
 
 
-def _taken(models: Any) -> list[VectorSet]:
-    """Return the models as a list, or refuse what is none of VectorSets."""
-    found = list(models) if isinstance(models, Iterable) and not isinstance(models, str | Mapping) else [models]
-    listed = ", ".join(type(model).__name__ for model in found[:3]) or "none"
-    if isinstance(models, VectorSet) or not found or not all(isinstance(model, VectorSet) for model in found):
-        single = "; put a single one in [ ]" if len(found) == 1 else ""
-        raise TraitError(f"models must be a list of at least one VectorSet, got {listed}{single}.")
-    return found
-
-
-def _names(models: list[VectorSet]) -> list[str]:
-    """Return the names of the models, or refuse a list that has a name twice."""
-    names = [model.name for model in models]
-    if len(set(names)) < len(names):
-        raise TraitError(f"models must be VectorSets of different names, got {names}; rename one.")
-    return names
-
-
-def _nearest(chosen: VectorSet, part: str, kind: str, layer: int) -> StoredVector | SummarizedVector:
-    """Return that vector; where there is none, the one of the first part, the last kind and the nearest layer."""
-    parts = [vector.part for vector in chosen.vectors]
-    there = [vector for vector in chosen.vectors if vector.part == (part if part in parts else parts[0])]
-    kinds = [known for known in KINDS if any(vector.kind == known for vector in there)]
-    there = [vector for vector in there if vector.kind == (kind if kind in kinds else kinds[-1])]
-    return min(there, key=lambda vector: (abs(vector.layer - layer), vector.layer))
-
-
-def _histogram_svg(counts: tuple[int, ...], color: str) -> str:
-    """Draw the counts on 0 to 2, with those below and above at the two ends."""
-    top, step = max(counts), 600 / len(counts)
-    bars = "".join(
-        f"M{20 + step * i:.1f} 170v{-110 * count / top:.2f}h{step - 0.6:.2f}V170z"
-        for i, count in enumerate(counts)
-        if count
-    )
-    ticks = "".join(
-        f'<text x="{20 + step * (1.5 + 20 * i):.1f}" y="188" text-anchor="middle">{i / 2:g}</text>' for i in range(5)
-    )
-    one = 20 + step * 41.5
-    return (
-        f'<path d="{bars}" fill="{color}"/><path d="M20 170H620M{one:.1f} 56V174" stroke="currentColor" fill="none" '
-        f'stroke-opacity="0.6"/>{ticks}'
-    )
-
-
-def _entries_svg(view: View, color: str) -> str:
-    """Draw a line for the deviation of each known entry, at the place of its index."""
-    away = view.values - 1
-    top = max(float(np.abs(away).max()), 0.01)
-    width = max(600 / view.vector.size, 1.0) if len(away) == view.vector.size else 2.0
-    lines = "".join(
-        f"M{20 + 600 * (unit + 0.5) / view.vector.size:.1f} 272v{-58 * value / top:.1f}"
-        for unit, value in zip(view.units, away, strict=True)
-        if value
-    )
-    return (
-        f'<path d="{lines}" stroke="{color}" stroke-width="{width:.2f}" fill="none"/>'
-        f'<path d="M20 272H620" stroke="currentColor" stroke-opacity="0.6"/>'
-        f'<text x="10" y="336">entry 0 to {view.vector.size - 1:,}; longest bar {top:.2f}</text>'
-    )
+def _packed(vectors: VectorSet) -> bytes:
+    """Return whole numbers of 16 bits: of each vector its counts, the units known (if not all), their steps from 1."""
+    numbers: list[float] = []
+    for row in vectors.table.itertuples():
+        units = row.moved_units if len(row.moved_units) < row.entries else ()
+        steps = np.rint((np.asarray(row.moved_values) - 1) / vectors.resolution)
+        numbers += [row.below, *row.histogram, row.above, *units, *steps]
+    if not (np.abs(numbers) < 2**15).all():  # would wrap around in silence; nor is NaN a number of steps
+        raise TraitError(f"entries must be within {2**15 * vectors.resolution:g} of 1; give a larger resolution.")
+    return np.array(numbers, "<i2").tobytes()

@@ -1,0 +1,79 @@
+"""What the tests of the widgets share: hands on the page, the traits behind it, the picture for pages without it."""
+
+import xml.etree.ElementTree as ET
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+SVG = "{http://www.w3.org/2000/svg}"
+AXE = Path(find_spec("axe_playwright_python").submodule_search_locations[0]) / "axe.min.js"
+#: The first widget of the page, or the first of a class.
+MODEL = "(name => (ia3Widgets[name] ?? Object.values(ia3Widgets)[0])[0])"
+
+
+def trait(page: Any, name: str, widget: str = "") -> Any:
+    """Return a trait of the page's widget; of the first ``widget`` where there are several."""
+    return page.evaluate(f"([widget, name]) => {MODEL}(widget).get(name)", [widget, name])
+
+
+def set_traits(page: Any, **values: Any) -> None:
+    """Set traits of the page's widget from outside, as a button in the prose does."""
+    page.evaluate(f"values => {MODEL}().set(values)", values)
+
+
+def middle(node: Any) -> tuple[float, float]:
+    """Return where a control has its middle, in pixels; of a handle that of its dot, not of its name."""
+    dot = node.locator(".ia3-dot")
+    box = (dot if dot.count() else node).bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def drag(page: Any, node: Any, right: float, down: float = 0, *, finger: bool = False) -> None:
+    """Drag a control by pixels, with the mouse or with a finger."""
+    node.scroll_into_view_if_needed()
+    x, y = middle(node)
+    if finger:
+        return stroke(page, x, y, right, down)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + right, y + down, steps=5)
+    page.mouse.up()
+
+
+def stroke(page: Any, x: float, y: float, right: float, down: float) -> None:
+    """Put a finger down at a point of the page, move it by pixels and lift it."""
+    client = page.context.new_cdp_session(page)
+    touch = [{"x": x + part * right, "y": y + part * down} for part in (0, 0.25, 0.5, 0.75, 1)]
+    for kind, points in [("touchStart", touch[:1]), *[("touchMove", [point]) for point in touch[1:]], ("touchEnd", [])]:
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def press(node: Any, *keys: str) -> None:
+    """Press keys on a control, one after the other."""
+    for key in keys:
+        node.press(key)
+
+
+def fits(page: Any) -> bool:
+    """Return whether nothing is wider than the page."""
+    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def smallest_side(node: Any) -> float:
+    """Return the shortest side of what a finger must hit, in pixels."""
+    return min(min(box["width"], box["height"]) for box in (one.bounding_box() for one in node.all()))
+
+
+def violations(page: Any) -> list[tuple[str, str]]:
+    """Return what axe finds in the widgets of a page: rule and element."""
+    page.evaluate(AXE.read_text("utf8"))
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = page.evaluate("rules => axe.run({ include: ['.ia3'] }, { runOnly: rules })", rules)["violations"]
+    return [(rule["id"], node["html"][:120]) for rule in found for node in rule["nodes"]]
+
+
+def read_picture(widget: Any) -> tuple[str, list[str]]:
+    """Return the title of a widget's picture and all its texts, with plain minus signs."""
+    root = ET.fromstring(widget.picture())
+    texts = ["".join(node.itertext()).replace("\u2212", "-") for node in root.iter(f"{SVG}text")]
+    return root.find(f"{SVG}title").text, texts
