@@ -25,30 +25,30 @@ import time
 from pathlib import Path
 
 import nbformat
-import yaml
+import numpy as np
+from check_site import toc_pages
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+from PIL import Image
+from scipy.spatial import KDTree
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_TIMEOUT_SECONDS = 600
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
-TIMING_KEYS = ("execution", "ExecuteTime")
+TIMING_KEYS = ("execution", "ExecuteTime")  # Jupyter's and a common extension's
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 ADDRESS = re.compile(r"( object)? at 0x[0-9a-f]{6,}")
-REFERENCE = "IPY_MODEL_"
-PNG = "image/png"
-PALETTE_SIZE = 256
+PNG, HTML = "image/png", "text/html"
+PALETTE_SIZE = 160
 
 
 def chapters(root: Path = ROOT) -> list[Path]:
     """The notebooks of the table of contents, in its order."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    entries = [entry for part in toc.get("parts", [toc]) for entry in part.get("chapters", [])]
-    paths = [(root / entry["file"]).with_suffix(".ipynb") for entry in entries if "file" in entry]
+    paths = [(root / page).with_suffix(".ipynb") for page in toc_pages(root)]
     return [path for path in paths if path.exists()]
 
 
@@ -95,6 +95,7 @@ def kernel_environment(profile: str) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "SOURCE_DATE_EPOCH": "0",  # matplotlib writes the date into SVG and PDF files
         "OMP_NUM_THREADS": "1",  # small tensors: on a busy machine two threads wait for each other
+        "IA3_LAB_THREADS": "1",  # and the tests run the chapters with two, which has to give the same
         "HF_HUB_OFFLINE": "1",  # stored outputs are those of the offline path
         "IPYTHONDIR": profile,  # a reader's own IPython settings stay out of the book
     }
@@ -110,97 +111,63 @@ def normalize(notebook: nbformat.NotebookNode, name: str) -> None:
     widgets = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     notebook.metadata.clear()
     notebook.metadata.update(kernelspec=dict(KERNELSPEC), language_info=dict(LANGUAGE))
+    CoalesceStreamsPreprocessor().preprocess(notebook, {})  # where the kernel cut a stream is chance
     for cell in notebook.cells:
         for key in TIMING_KEYS:
             cell.metadata.pop(key, None)
-        if cell.cell_type == "code":
-            cell.outputs = [without_addresses(output) for output in join_streams(cell.outputs)]
-            for output in cell.outputs:
-                if PNG in output.get("data", {}):
-                    output.data[PNG] = with_palette(output.data[PNG])
+        for output in cell.get("outputs", []):
+            drop_addresses(output)
+            if PNG in output.get("data", {}):
+                output.data[PNG] = with_palette(output.data[PNG])
+            if HTML in output.get("data", {}):  # a table is half as long without its indentation
+                output.data[HTML] = re.sub(r">\s*\n\s*<", "><", output.data[HTML])
     if widgets:
         store_widgets(notebook, widgets, name)
 
 
-def join_streams(outputs: list) -> list:
-    """Join neighboring pieces of the same stream: where the kernel cut them is chance."""
-    joined: list = []
-    for output in outputs:
-        last = joined[-1] if joined else None
-        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
-            last.text += output.text
-        else:
-            joined.append(output)
-    return joined
-
-
-def without_addresses(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+def drop_addresses(output: nbformat.NotebookNode) -> None:
     """Take memory addresses out of printed text: `<Foo object at 0x7f...>` becomes `<Foo>`."""
-    if "text" in output:
-        output.text = ADDRESS.sub("", output.text)
-    if "text/plain" in output.get("data", {}):
-        output.data["text/plain"] = ADDRESS.sub("", output.data["text/plain"])
-    return output
+    for holder, key in ((output, "text"), (output.get("data", {}), "text/plain")):
+        if key in holder:
+            holder[key] = ADDRESS.sub("", holder[key])
 
 
 def with_palette(png: str) -> str:
     """A figure with its most frequent colors alone, as a base64 text of about half the size.
 
-    Flat areas stay as they are; at the edges of letters and lines, a rare color becomes the nearest frequent one.
+    Flat areas, such as the cells of a table, stay as they are; at edges a rare color becomes the nearest frequent one.
     """
-    import numpy as np
-    from PIL import Image
-
     image = Image.open(io.BytesIO(base64.b64decode(png)))
     if image.mode == "P":  # done before
         return png
-    pixels = np.asarray(image.convert("RGBA")).reshape(-1, 4)
-    codes, which, counts = np.unique(pixels.view(np.uint32).ravel(), return_inverse=True, return_counts=True)
+    pixels = np.asarray(image.convert("RGBA")).view(np.uint32).ravel()  # the four numbers of a color as one
+    codes, which, counts = np.unique(pixels, return_inverse=True, return_counts=True)
     colors = codes.view(np.uint8).reshape(-1, 4)
     palette = colors[np.argsort(-counts, kind="stable")[:PALETTE_SIZE]]
-    seen, offered = (np.c_[c[:, :3] * (c[:, 3:] / 255), c[:, 3]].astype(np.float32) for c in (colors, palette))
-    nearest = np.concatenate([((part[:, None] - offered) ** 2).sum(-1).argmin(1) for part in blocks(seen, 2048)])
+    offered, seen = (np.c_[c[:, :3] * (c[:, 3:] / 255), c[:, 3]] for c in (palette, colors))  # as it looks on black
+    nearest = KDTree(offered).query(seen)[1]
     indexed = Image.fromarray(nearest[which].astype(np.uint8).reshape(image.height, image.width))
     indexed.putpalette(palette[:, :3].tobytes())  # makes it an image of kind "P"
-    stored = io.BytesIO()
-    transparency = palette[:, 3].tobytes()
+    stored, transparency = io.BytesIO(), palette[:, 3].tobytes()
     indexed.save(stored, "PNG", optimize=True, transparency=transparency, dpi=image.info.get("dpi", (100, 100)))
     return base64.b64encode(stored.getvalue()).decode()
 
 
-def blocks(array, size: int) -> list:
-    """The rows of an array in blocks of at most `size`."""
-    return [array[start : start + size] for start in range(0, len(array), size)]
-
-
 def store_widgets(notebook: nbformat.NotebookNode, models: dict, name: str) -> None:
-    """Store the models that the page shows, under ids that depend on their order alone."""
-    models = without_empty_layouts(models)
-    outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
-    order = reached_from(outputs, models)
-    ids = {old: stable_id(name, number) for number, old in enumerate(order)}
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = nbformat.from_dict(renamed(cell.outputs, ids))
+    """Store the models that the page shows, under ids that depend on their order alone.
+
+    Layouts are left out: neither the chapters nor the script that mounts the widgets makes use of them.
+    """
+    for model in models.values():
+        model["state"].pop("layout", None)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    order = reached_from([cell.outputs for cell in cells], models)
+    ids = {old: hashlib.md5(f"{name}/{i}".encode(), usedforsecurity=False).hexdigest() for i, old in enumerate(order)}
+    for cell in cells:
+        cell.outputs = nbformat.from_dict(renamed(cell.outputs, ids))
     if order:
         state = {ids[old]: renamed(models[old], ids) for old in order}
-        stored = {"state": state, "version_major": 2, "version_minor": 0}
-        notebook.metadata["widgets"] = {WIDGET_STATE: stored}
-
-
-def without_empty_layouts(models: dict) -> dict:
-    """Drop layout models that set nothing, and the references to them."""
-    empty = {REFERENCE + key for key, model in models.items() if is_empty_layout(model)}
-    kept = {key: dict(model) for key, model in models.items() if REFERENCE + key not in empty}
-    for model in kept.values():
-        model["state"] = {k: v for k, v in model["state"].items() if not (k == "layout" and v in empty)}
-    return kept
-
-
-def is_empty_layout(model: dict) -> bool:
-    """Whether every trait of a layout, its own class names aside, is None."""
-    is_layout = model["model_name"] == "LayoutModel"
-    return is_layout and all(value is None for key, value in model["state"].items() if not key.startswith("_"))
+        notebook.metadata["widgets"] = {WIDGET_STATE: {"state": state, "version_major": 2, "version_minor": 0}}
 
 
 def reached_from(outputs: list, models: dict) -> list[str]:
@@ -224,12 +191,7 @@ def reached_from(outputs: list, models: dict) -> list[str]:
 
 def references(model: dict) -> list[str]:
     """Ids of the models that a model's state refers to."""
-    return re.findall(REFERENCE + r"(\w+)", json.dumps(model, sort_keys=True))
-
-
-def stable_id(name: str, number: int) -> str:
-    """An id of the usual form that depends on the notebook's name and the model's place in it alone."""
-    return hashlib.md5(f"{name}/{number}".encode(), usedforsecurity=False).hexdigest()
+    return re.findall(r"IPY_MODEL_(\w+)", json.dumps(model, sort_keys=True))
 
 
 def renamed(value, ids: dict[str, str]):
@@ -252,13 +214,6 @@ def executed(path: Path) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file in one step: whoever reads it sees the old text or the new one, never half of it."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the notebooks named on the command line; return the number of failures, at most 1."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -278,7 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         changed = text != path.read_text(encoding="utf-8")
         if changed and not options.check:
-            replace_file(path, text)
+            path.write_text(text, encoding="utf-8")
         failed = failed or (changed and options.check)
         verdict = ("would change" if options.check else "stored") if changed else "unchanged"
         print(f"{path.name}: {verdict} ({time.perf_counter() - start:.1f} s)", flush=True)

@@ -1,57 +1,46 @@
 """Running the chapters: stored outputs depend on the notebook alone."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json
-import os
-import runpy
 import subprocess
 import sys
 import uuid
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
+import execute
 import nbformat
+import nbval.kernel
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image, ImageChops
 
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPT = ROOT / "scripts" / "execute.py"
-execute = SimpleNamespace(**runpy.run_path(str(SCRIPT)))
-
-BASE = {"_model_module": "@jupyter-widgets/base", "_model_name": "LayoutModel", "_view_name": "LayoutView"}
+VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def code_cell(*outputs: dict) -> nbformat.NotebookNode:
-    cell = nbformat.v4.new_code_cell("x", execution_count=1)
-    cell["id"] = "one"
-    cell.outputs = [nbformat.from_dict(output) for output in outputs]
-    return cell
+def book(*outputs: Any, **metadata: Any) -> nbformat.NotebookNode:
+    """A notebook of one cell."""
+    return new_notebook(cells=[new_code_cell("x", id="one", outputs=list(outputs), metadata=metadata)])
 
 
-def stream(text: str, name: str = "stdout") -> dict:
-    return {"output_type": "stream", "name": name, "text": text}
+def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
+    return new_output("stream", name=name, text=text)
 
 
-def with_widgets(gain: float = 1.8, width: str | None = None) -> nbformat.NotebookNode:
+def with_widgets(gain: float = 1.8) -> nbformat.NotebookNode:
     """A notebook as nbclient leaves it: two shown widgets, a link between them, one widget that nobody shows."""
     shown, slider, layout, link, hidden = (uuid.uuid4().hex for _ in range(5))
     models = {
         shown: ("AnyModel", {"l_1": gain, "layout": f"IPY_MODEL_{layout}"}),
         slider: ("FloatSliderModel", {"value": gain}),
-        layout: ("LayoutModel", {**BASE, "width": width, "height": None}),
+        layout: ("LayoutModel", {"_view_name": "LayoutView", "width": None}),
         link: ("LinkModel", {"source": [f"IPY_MODEL_{slider}", "value"], "target": [f"IPY_MODEL_{shown}", "l_1"]}),
         hidden: ("FloatSliderModel", {"value": 7.0}),
     }
+    views = [{VIEW: {"model_id": key}, "text/html": f"<i id={key}>"} for key in (shown, slider)]
+    notebook = book(*(new_output("display_data", data=view) for view in views))
     state = {key: {"model_name": name, "state": values} for key, (name, values) in sorted(models.items())}
-    view = "application/vnd.jupyter.widget-view+json"
-    outputs = [
-        {"output_type": "display_data", "metadata": {}, "data": {view: {"model_id": key}, "text/html": f"<i id={key}>"}}
-        for key in (shown, slider)
-    ]
-    notebook = nbformat.v4.new_notebook(cells=[code_cell(*outputs)])
     notebook.metadata["widgets"] = {execute.WIDGET_STATE: {"state": state}}
     return notebook
 
@@ -61,150 +50,127 @@ def normal(notebook: nbformat.NotebookNode, name: str = "chapter") -> str:
     return nbformat.writes(notebook)
 
 
-def stored_models(notebook: nbformat.NotebookNode) -> list[dict]:
-    execute.normalize(notebook, "chapter")
-    return list(notebook.metadata["widgets"][execute.WIDGET_STATE]["state"].values())
+def stored_models(notebook: nbformat.NotebookNode, name: str = "chapter") -> dict[str, dict]:
+    execute.normalize(notebook, name)
+    return notebook.metadata["widgets"][execute.WIDGET_STATE]["state"]
 
 
-def test_random_widget_ids_leave_no_trace() -> None:
-    assert normal(with_widgets()) == normal(with_widgets())
-    assert normal(with_widgets(gain=1.8)) != normal(with_widgets(gain=0.5))
-
-
-def test_normalizing_twice_is_normalizing_once() -> None:
+def test_random_widget_ids_leave_no_trace_and_normalizing_twice_is_normalizing_once() -> None:
     once = normal(with_widgets())
-    assert normal(nbformat.reads(once, as_version=4)) == once
+    assert once == normal(with_widgets()) == normal(nbformat.reads(once, as_version=4))
+    assert once != normal(with_widgets(gain=0.5))
+    assert not stored_models(with_widgets(), "first").keys() & stored_models(with_widgets(), "second").keys()
 
 
-def test_two_notebooks_share_no_widget_id() -> None:
-    first, second = with_widgets(), with_widgets()
-    execute.normalize(first, "first")
-    execute.normalize(second, "second")
-    ids = [set(notebook.metadata["widgets"][execute.WIDGET_STATE]["state"]) for notebook in (first, second)]
-    assert not ids[0] & ids[1]
-
-
-def test_models_that_no_output_shows_are_left_out_and_links_are_kept() -> None:
-    names = sorted(model["model_name"] for model in stored_models(with_widgets()))
-    assert names == ["AnyModel", "FloatSliderModel", "LinkModel"]
-
-
-def test_a_layout_that_sets_something_is_kept_with_its_reference() -> None:
-    models = stored_models(with_widgets(width="50%"))
-    assert "LayoutModel" in [model["model_name"] for model in models]
-    assert any("layout" in model["state"] for model in models)
-    assert not any("layout" in model["state"] for model in stored_models(with_widgets()))
-
-
-def test_renamed_ids_agree_between_outputs_and_state() -> None:
+def test_what_the_outputs_show_is_stored_with_its_links_under_the_ids_that_they_name() -> None:
     notebook = with_widgets()
-    execute.normalize(notebook, "chapter")
-    ids = set(notebook.metadata["widgets"][execute.WIDGET_STATE]["state"])
+    models = stored_models(notebook)
+    names = sorted(model["model_name"] for model in models.values())
+    assert names == ["AnyModel", "FloatSliderModel", "LinkModel"]
+    assert not any("layout" in model["state"] for model in models.values())
     for output in notebook.cells[0].outputs:
-        key = output.data["application/vnd.jupyter.widget-view+json"]["model_id"]
-        assert key in ids
+        key = output.data[VIEW]["model_id"]
+        assert key in models
         assert key in output.data["text/html"]
 
 
 def test_how_the_kernel_cut_a_stream_leaves_no_trace() -> None:
-    whole = nbformat.v4.new_notebook(cells=[code_cell(stream("a\nb\n"))])
-    cut = nbformat.v4.new_notebook(cells=[code_cell(stream("a\n"), stream("b\n"))])
-    other = nbformat.v4.new_notebook(cells=[code_cell(stream("a\n"), stream("b\n", "stderr"))])
-    assert normal(whole) == normal(cut)
-    assert normal(whole) != normal(other)
+    assert normal(book(stream("a\nb\n"))) == normal(book(stream("a\n"), stream("b\n")))
+    assert normal(book(stream("a\nb\n"))) != normal(book(stream("a\n"), stream("b\n", "stderr")))
 
 
 def test_memory_addresses_are_taken_out_and_other_hexadecimal_numbers_kept() -> None:
-    notebook = nbformat.v4.new_notebook(cells=[code_cell(stream("<Foo object at 0x7f3a5c0d> 0x7f3a5c0d\n"))])
+    notebook = book(stream("<Foo object at 0x7f3a5c0d> 0x7f3a5c0d\n"))
     execute.normalize(notebook, "chapter")
     assert notebook.cells[0].outputs[0].text == "<Foo> 0x7f3a5c0d\n"
 
 
+def test_a_table_is_stored_without_its_indentation() -> None:
+    long, short, other = (
+        book(new_output("display_data", data={"text/html": html}))
+        for html in ("<table>\n  <td>1\n2</td>\n</table>", "<table><td>1\n2</td></table>", "<table><td>12</td></table>")
+    )
+    assert normal(long) == normal(short) != normal(other)
+
+
 def test_timings_versions_and_editor_settings_are_not_stored() -> None:
-    notebook = nbformat.v4.new_notebook(cells=[code_cell()])
+    notebook = book(execution={"iopub.status.busy": "2026"}, tags=["hide-cell"])
     notebook.metadata.update(jupytext={"a": 1}, language_info={"name": "python", "version": "3.11.2"})
-    notebook.cells[0].metadata.update(execution={"iopub.status.busy": "2026"}, tags=["hide-cell"])
     execute.normalize(notebook, "chapter")
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert "version" not in notebook.metadata.language_info
     assert notebook.cells[0].metadata == {"tags": ["hide-cell"]}
 
 
-def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("COV_")}
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+def run_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, execute.__file__, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def write_notebook(path: Path, *sources: str) -> Path:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    path.write_text(nbformat.writes(notebook), encoding="utf-8")
+    path.write_text(nbformat.writes(new_notebook(cells=[new_code_cell(source) for source in sources])), "utf8")
     return path
 
 
-def test_running_twice_gives_identical_bytes(tmp_path: Path) -> None:
+def test_running_twice_gives_identical_bytes_and_check_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "Agg")  # a reader's choice: with it no figure would be stored
     path = write_notebook(
         tmp_path / "chapter.ipynb",
+        "import os, sys\nprint(sys.executable, os.getcwd())",
         "print(hash('IA3'), object())",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2]);",
         "import ipywidgets\nslider = ipywidgets.FloatSlider()\nipywidgets.HBox([slider])",
     )
-    run_script(str(path)).check_returncode()
+    stale = path.read_bytes()
+    check = run_script("--check", path)
+    assert (check.returncode, path.read_bytes()) == (1, stale)
+    assert "would change" in check.stdout
+    run_script(path).check_returncode()
     first = path.read_bytes()
-    assert json.loads(first)["metadata"]["widgets"]
-    check = run_script("--check", str(path))
+    check = run_script("--check", path)
     assert (check.returncode, path.read_bytes()) == (0, first), check.stdout + check.stderr
-
-
-def test_the_kernel_is_this_python_in_the_folder_of_the_notebook(tmp_path: Path) -> None:
-    path = write_notebook(tmp_path / "where.ipynb", "import os, sys\nprint(sys.executable)\nprint(os.getcwd())")
-    run_script(str(path)).check_returncode()
-    text = nbformat.read(path, as_version=4).cells[0].outputs[0].text
-    assert text.split("\n")[:2] == [sys.executable, str(tmp_path)]
+    notebook = json.loads(first)
+    assert notebook["metadata"]["widgets"]
+    outputs = [cell["outputs"][0] for cell in notebook["cells"]]
+    assert outputs[0]["text"] == [f"{sys.executable} {tmp_path}\n"]
+    assert "image/png" in outputs[2]["data"]
 
 
 def test_a_failing_cell_is_named_and_the_file_stays(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "broken.ipynb", "print('fine')", "raise ValueError('expected 3, got 4')")
     before = path.read_bytes()
-    result = run_script(str(path))
-    assert result.returncode == 1
-    assert path.read_bytes() == before
-    assert "broken.ipynb" in result.stderr
-    assert "cell 2 of 2" in result.stderr
-    assert "expected 3, got 4" in result.stderr
-
-
-def test_check_reports_a_stale_notebook_and_writes_nothing(tmp_path: Path) -> None:
-    path = write_notebook(tmp_path / "stale.ipynb", "print(1)")
-    before = path.read_bytes()
-    result = run_script("--check", str(path))
+    result = run_script(path)
     assert (result.returncode, path.read_bytes()) == (1, before)
-    assert "would change" in result.stdout
+    assert all(text in result.stderr for text in ("broken.ipynb", "cell 2 of 2", "expected 3, got 4"))
 
 
 def test_chapters_come_in_the_order_of_the_table_of_contents(tmp_path: Path) -> None:
-    (tmp_path / "_toc.yml").write_text(
-        "format: jb-book\nroot: intro\nparts:\n  - chapters:\n      - file: b\n      - file: a\n      - file: notes\n"
-    )
+    entries = "".join(f"      - file: {name}\n" for name in ("b", "a", "notes"))
+    (tmp_path / "_toc.yml").write_text(f"format: jb-book\nroot: intro\nparts:\n  - chapters:\n{entries}")
     for name in ("a.ipynb", "b.ipynb", "notes.md", "unlisted.ipynb"):
         (tmp_path / name).touch()
     assert [path.name for path in execute.chapters(tmp_path)] == ["b.ipynb", "a.ipynb"]
 
 
-@pytest.mark.parametrize("key", ["PYTHONHASHSEED", "SOURCE_DATE_EPOCH", "IPYTHONDIR"])
-def test_the_kernel_does_not_depend_on_the_readers_settings(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(key, "something else")
-    assert execute.kernel_environment("profile")[key] in ("0", "profile")
+def test_the_kernel_does_not_depend_on_the_readers_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    fixed = {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "0", "OMP_NUM_THREADS": "1", "IA3_LAB_THREADS": "1"}
+    for key in fixed:
+        monkeypatch.setenv(key, "something else")
+    assert execute.kernel_environment("profile").items() >= (fixed | {"IPYTHONDIR": "profile"}).items()
 
 
-def test_a_reader_who_chose_a_backend_for_matplotlib_still_gets_the_figures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-    assert "MPLBACKEND" not in execute.kernel_environment("profile")
-    path = write_notebook(tmp_path / "figure.ipynb", "import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
-    run_script(str(path)).check_returncode()
-    (output,) = nbformat.read(path, as_version=4).cells[0].outputs
-    assert "image/png" in output.data
+def test_the_kernel_that_runs_a_chapter_again_computes_with_two_threads_where_the_stored_one_had_one() -> None:
+    manager, client = nbval.kernel.start_new_kernel(kernel_name=nbval.kernel.CURRENT_ENV_KERNEL_NAME)
+    printed: list[str] = []
+    code = "import torch; from ia3_lab.pretrained import use_threads; print(use_threads(1), torch.get_num_threads())"
+    client.execute_interactive(code, output_hook=lambda m: printed.append(m["content"].get("text", "")), timeout=120)
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+    assert "".join(printed) == "2 2\n"
+    for name in ("06-what-ia3-learns", "07-ia3-against-lora"):
+        assert "use_threads(" in (execute.ROOT / "book" / f"{name}.ipynb").read_text("utf8")
 
 
 def png(colors: int) -> str:
@@ -222,19 +188,17 @@ def pixels(stored: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(stored))).convert("RGBA")
 
 
-@pytest.mark.parametrize("colors", [20, 120])
+@pytest.mark.parametrize("colors", [20, execute.PALETTE_SIZE // 2 - 2])
 def test_a_figure_of_few_colors_is_stored_exactly(colors: int) -> None:
     small = execute.with_palette(png(colors))
     assert ImageChops.difference(pixels(small), pixels(png(colors))).getbbox() is None
 
 
-def test_in_a_figure_of_many_colors_flat_areas_stay_as_they_are() -> None:
-    original, small = pixels(png(250)), pixels(execute.with_palette(png(250)))
+def test_in_a_figure_of_many_colors_flat_areas_stay_as_they_are_and_what_was_stored_is_left_alone() -> None:
+    many = execute.PALETTE_SIZE - 6
+    stored = execute.with_palette(png(many))
+    original, small = pixels(png(many)), pixels(stored)
     flat = (0, 0, original.width, 36)
     assert ImageChops.difference(original.crop(flat), small.crop(flat)).getbbox() is None
-    assert ImageChops.difference(original, small).getbbox() is not None  # the control: 500 colors do not fit
-
-
-def test_a_figure_that_was_stored_is_left_alone() -> None:
-    small = execute.with_palette(png(250))
-    assert execute.with_palette(small) == small
+    assert ImageChops.difference(original, small).getbbox() is not None  # the control: twice as many do not fit
+    assert execute.with_palette(stored) == stored
