@@ -22,7 +22,7 @@ experiments: .venv/.installed
 
 # The seconds of a training step that chapter 7 prints; on a machine without other work.
 step-times: .venv/.installed
-	$(BIN)/python bench/steps.py
+	$(BIN)/python scripts/step_times.py
 
 test: .venv/.tests .venv/.browser lint book
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
@@ -34,8 +34,11 @@ lint: .venv/.tests
 bench: .venv/.tests .venv/.browser book
 	$(BIN)/python bench/drag.py
 
-repository: .venv/.installed
-	$(BIN)/python scripts/set_repository.py $(URL)
+# The address stands in `_config.yml`; this changes it there and in every copy of it.
+OLD = $(shell sed -n 's/^  url: //p' _config.yml)
+repository:
+	@case "$(URL)" in https://github.com/*/*) ;; *) echo "make repository URL=https://github.com/you/your-book"; exit 2;; esac
+	perl -pi -e 's|\Q$(OLD)\E(?![\w-])(?!\.(?!git\b)\w)|$(URL:.git=)|g' _config.yml *.md CITATION.cff pyproject.toml book/*.md book/*.ipynb
 
 clean:
 	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis

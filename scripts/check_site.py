@@ -28,8 +28,7 @@ def missing_pages(site: Path, root: Path = ROOT) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Report on a built site; return 1 when a page is missing."""
     site = Path(arguments[0]) if arguments else ROOT / "_build" / "html"
-    missing = missing_pages(site)
-    if missing:
+    if missing := missing_pages(site):
         print(f"{site} lacks {', '.join(missing)}: see the warnings of the build above.", file=sys.stderr)
         return 1
     print(f"All {len(toc_pages())} pages are there. Open {(site / 'index.html').resolve().as_uri()}")

@@ -1,6 +1,4 @@
-"""Fixtures of the suite: the built site over localhost, one Chromium, and a page that reports what went wrong on it."""
-
-from __future__ import annotations
+"""Fixtures of the suite: the built site over localhost, one Chromium, and pages that report what went wrong on them."""
 
 import functools
 import json
@@ -17,16 +15,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SITE = Path(os.environ.get("IA3_SITE", ROOT / "_build" / "html"))
 #: Nothing that a browser does by itself may reach for another host.
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-VIEWPORTS = {1280: 800, 390: 844}
+CHROMIUM_FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+WIDGET = "application/vnd.jupyter.widget"
+HEIGHTS = {1280: 800, 390: 844, 900: 900}
 
 
 @pytest.fixture(scope="session")
@@ -44,11 +38,6 @@ def base() -> Iterator[Any]:
     assert all(parameter.requires_grad and parameter.grad is None for parameter in loaded.encoder.parameters())
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="session")
 def site() -> Path:
     """Return the folder of the built site; `make book` builds it."""
@@ -60,11 +49,11 @@ def site() -> Path:
 @pytest.fixture(scope="session")
 def site_url(site: Path) -> Iterator[str]:
     """Serve the built site on localhost and return its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -73,117 +62,116 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(CHROMIUM_FLAGS))
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
         yield chromium
         chromium.close()
 
 
-class Watch:
-    """Collects what a page must not do: console errors, requests to other hosts, failed requests."""
+class Pages:
+    """Opens pages of the site, each in a context of its own, and collects in ``problems`` what a page may not do.
 
-    def __init__(self, page: Any, home: str) -> None:
+    That is to log an error or a warning, to miss a file, or to ask another host for anything.
+    """
+
+    def __init__(self, browser: Any, home: str) -> None:
+        self.browser, self.home = browser, home
+        self.contexts: list[Any] = []
         self.problems: list[str] = []
-        page.on("console", lambda message: self._console(message))
-        page.on("pageerror", lambda error: self.problems.append(f"uncaught error: {error}"))
-        page.on("response", lambda response: self._response(response))
-        page.on("request", lambda request: self._request(request.url, home))
 
-    def _console(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.problems.append(f"console {message.type}: {message.text}")
-
-    def _response(self, response: Any) -> None:
-        if response.status >= 400:
-            self.problems.append(f"HTTP {response.status}: {response.url}")
-
-    def _request(self, url: str, home: str) -> None:
-        if not url.startswith((home, "data:", "blob:", "about:")):
-            self.problems.append(f"request to another host: {url}")
-
-
-@pytest.fixture
-def watch_class() -> type[Watch]:
-    """Return the class that watches a page, for the test that it sees what it should."""
-    return Watch
-
-
-@pytest.fixture
-def page_of(browser: Any, site_url: str) -> Iterator[Callable[..., Any]]:
-    """Open pages of the site; at the end, fail on anything that went wrong on one of them."""
-    contexts, watches = [], []
-
-    def open_page(name: str, *, theme: str = "light", width: int = 1280, touch: bool = False, **options: Any) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": VIEWPORTS.get(width, 800)}, has_touch=touch, **options
-        )
+    def open(
+        self, name: str, *, body: str = "", theme: str = "light", width: int = 1280, touch: bool = False, **options: Any
+    ) -> Any:
+        """Open a page of the site, or one that holds the given body alone, and wait until its widgets are drawn."""
+        viewport = {"width": width, "height": HEIGHTS.get(width, 800)}
+        context = self.browser.new_context(viewport=viewport, has_touch=touch, **options)
         context.add_init_script(f"localStorage.mode = localStorage.theme = {json.dumps(theme)};")
+        self.contexts.append(context)
         page = context.new_page()
-        contexts.append(context)
-        watches.append((name, Watch(page, site_url)))
-        page.goto(f"{site_url}/{name}")
+        self._watch(page, name)
+        if body:
+            html = f'<!doctype html><html lang="en" data-theme="{theme}"><title>{name}</title>{body}</html>'
+            page.route(f"**/{name}", lambda route: route.fulfill(body=html, content_type="text/html"))
+        page.goto(f"{self.home}/{name}")
         page.wait_for_function("document.documentElement.dataset.widgets === 'ready'")
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    problems = [f"{name}: {problem}" for name, watch in watches for problem in watch.problems]
-    assert not problems, "\n".join(problems)
+    def close(self) -> list[str]:
+        """Close all pages, and return their problems."""
+        while self.contexts:
+            self.contexts.pop().close()
+        return self.problems
+
+    def _watch(self, page: Any, name: str) -> None:
+        def note(problem: bool, text: str) -> None:
+            if problem:
+                self.problems.append(f"{name}: {text}")
+
+        ours = (self.home, "data:", "blob:", "about:")
+        page.on("console", lambda message: note(message.type in ("error", "warning"), message.text))
+        page.on("pageerror", lambda error: note(True, f"uncaught error: {error}"))
+        page.on("response", lambda answer: note(answer.status >= 400, f"HTTP {answer.status}: {answer.url}"))
+        page.on("request", lambda request: note(not request.url.startswith(ours), f"another host: {request.url}"))
 
 
-def _blank_page(browser: Any, site_url: str, body: str, **options: Any) -> tuple[Any, Watch]:
-    """Return a page of the site's origin that holds nothing but the given body, and its watch."""
-    page = browser.new_context(**options).new_page()
-    watch = Watch(page, site_url)
-    page.route("**/blank.html", lambda route: route.fulfill(body=f"<!doctype html>{body}", content_type="text/html"))
-    page.goto(f"{site_url}/blank.html")
-    return page, watch
+@pytest.fixture
+def any_pages(browser: Any, site_url: str) -> Iterator[Pages]:
+    """Return what opens pages and lists their problems, for tests of what goes wrong."""
+    pages = Pages(browser, site_url)
+    yield pages
+    pages.close()
+
+
+@pytest.fixture
+def page_of(any_pages: Pages) -> Iterator[Callable[..., Any]]:
+    """Open pages; at the end, fail on anything that went wrong on one of them."""
+    yield any_pages.open
+    assert any_pages.close() == []
+
+
+@pytest.fixture
+def bare_page(any_pages: Pages) -> Callable[..., Any]:
+    """Open a page that has stored widgets, the site's loader and the given body, and nothing else."""
+
+    def open_page(models: dict[str, Any], body: str, **options: Any) -> Any:
+        state = json.dumps({"state": models}).replace("</", "<\\/")
+        head = f'<meta name="viewport" content="width=device-width"><script type="{WIDGET}-state+json">{state}</script>'
+        loader = '<script src="_static/static-widgets.js"></script>'
+        return any_pages.open("bare.html", body=f"{head}<main>{body}</main>{loader}", **options)
+
+    return open_page
+
+
+@pytest.fixture
+def widget_page(any_pages: Pages, bare_page: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Mount one widget alone on a page, with no kernel; at the end, fail on anything that went wrong."""
+    from ipywidgets.embed import dependency_state
+
+    def mount(widget: Any, *, width: int = 900, **options: Any) -> Any:
+        models = dependency_state([widget], drop_defaults=False)
+        view = json.dumps({"model_id": widget.model_id})
+        return bare_page(models, f'<script type="{WIDGET}-view+json">{view}</script>', width=width, **options)
+
+    yield mount
+    assert any_pages.close() == []
 
 
 @pytest.fixture(scope="session")
 def js(browser: Any, site_url: str) -> Iterator[Callable[..., Callable[..., Any]]]:
     """Call a named export of a widget's module in Chromium: ``js(EllipseLab)("imageMatrix", ...)``."""
-    page, _ = _blank_page(browser, site_url, "<title>modules</title>")
-    run = """async ([source, name, args]) => {
+    page = browser.new_context().new_page()
+    page.goto(f"{site_url}/_static/static-widgets.js")  # any address of the site: here it is text
+    load = """async ([widget, source]) => {
         const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-        const module = await import(url);
-        if (typeof module[name] !== "function") throw new Error(`the module exports no function ${name}`);
-        return module[name](...args);
+        (window.modules ??= {})[widget] ??= await import(url);
+    }"""
+    call = """([widget, name, args]) => {
+        if (typeof modules[widget][name] !== "function") throw new Error(`the module exports no function ${name}`);
+        return modules[widget][name](...args);
     }"""
 
     def of(widget_class: type) -> Callable[..., Any]:
-        return lambda name, *args: page.evaluate(run, [str(widget_class._esm), name, list(args)])
+        page.evaluate(load, [widget_class.__name__, str(widget_class._esm)])
+        return lambda name, *args: page.evaluate(call, [widget_class.__name__, name, list(args)])
 
     yield of
     page.context.close()
-
-
-@pytest.fixture
-def widget_page(browser: Any, site_url: str) -> Iterator[Callable[..., Any]]:
-    """Mount one widget alone on a blank page, with the site's own loader and no kernel."""
-    contexts, watches = [], []
-
-    def mount(widget: Any, *, theme: str = "light", width: int = 900, touch: bool = False) -> Any:
-        from ipywidgets.embed import embed_data
-
-        data = embed_data(views=[widget], drop_defaults=False)
-        state = json.dumps(data["manager_state"]).replace("</", "<\\/")
-        view = json.dumps(data["view_specs"][0])
-        kind = "application/vnd.jupyter.widget"
-        body = (
-            f'<html lang="en" data-theme="{theme}"><meta name="viewport" content="width=device-width"><title>w</title>'
-            f'<script type="{kind}-state+json">{state}</script>'
-            f'<main><script type="{kind}-view+json">{view}</script></main>'
-            '<script src="_static/static-widgets.js"></script></html>'
-        )
-        page, watch = _blank_page(browser, site_url, body, has_touch=touch, viewport={"width": width, "height": 900})
-        contexts.append(page.context)
-        watches.append(watch)
-        page.wait_for_function("document.documentElement.dataset.widgets === 'ready'")
-        return page
-
-    yield mount
-    for context in contexts:
-        context.close()
-    problems = [problem for watch in watches for problem in watch.problems]
-    assert not problems, "\n".join(problems)
