@@ -1,4 +1,4 @@
-"""Make the runs of the few-shot comparison: `make experiments`. Interrupt it when you like and start it again.
+"""Make the runs of the few-shot comparison and of the rate sweep: `make experiments`. Interrupt it and start it again.
 
 Runs go side by side in processes of one thread each. Each finished run is written at once, so an interruption costs the
 runs in progress and no more.
@@ -15,6 +15,7 @@ import platform
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from importlib import metadata
@@ -29,7 +30,8 @@ from tqdm import tqdm
 from ia3_lab import pretrained
 from ia3_lab.study import protocol, results, runs, tasks
 
-OUTPUT = Path("results/few-shot.jsonl")
+#: The log of each stage of the protocol.
+LOGS = {"search": results.FEW_SHOT.name, "final": results.FEW_SHOT.name, "sweep": results.RATES.name}
 
 
 def prepare() -> None:
@@ -51,14 +53,9 @@ def write(log: BinaryIO, **entry: dict) -> None:
     log.write(json.dumps(entry).encode() + b"\n")
 
 
-def go_on(log: BinaryIO, path: Path) -> dict[protocol.Run, protocol.Result]:
-    """Keep other scripts out of a log, cut off an unfinished last line, note what follows, and return what is there."""
-    fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    log.seek(0)
-    content = log.read()
-    if content and not content.startswith(b'{"environment": '):
-        raise ValueError(f"{path} is no log of runs: choose another --output")
-    here = {
+def environment() -> dict:
+    """Return what the runs made here are made with."""
+    return {
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in ("torch", "transformers", "tokenizers", "numpy", "ia3-lab")},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
@@ -66,37 +63,59 @@ def go_on(log: BinaryIO, path: Path) -> dict[protocol.Run, protocol.Result]:
         "weights": pretrained.DIGESTS["model.safetensors"],
         "tasks": {name: tasks.get_task(name).digest() for name in tasks.TASKS},
     }
+
+
+def go_on(log: BinaryIO, path: Path) -> dict[protocol.Run, protocol.Result]:
+    """Keep other scripts out of a log, cut off an unfinished last line, and return what is there."""
+    fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    log.seek(0)
+    content, here = log.read(), environment()
+    if content and not content.startswith(b'{"environment": '):
+        raise ValueError(f"{path} is no log of runs: choose another --output")
     before = results.read_environments(path)
     if any(then["weights"] != here["weights"] or then["tasks"].items() - here["tasks"].items() for then in before):
         raise ValueError(f"the runs in {path} were made with other weights or sentences: choose another --output")
     log.truncate(content.rfind(b"\n") + 1)
-    if before[-1:] != [here]:
-        write(log, environment=here)
     return results.read_log(path)
 
 
-def make_runs(path: Path, jobs: int) -> None:
-    """Make every run that a log lacks, those of the search first, round by round."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=prepare)
-    with open(path, "a+b", buffering=0) as log, pool:
-        done = go_on(log, path)
+def make_runs(folder: Path, jobs: int) -> None:
+    """Make every run that the logs in a folder lack, those of the search first, round by round."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pool, done = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=prepare), {}
+    with pool:
         try:
-            while missing := protocol.missing_runs(done):
-                run_of = {pool.submit(perform, run): run for run in missing}
-                for future in tqdm(as_completed(run_of), f"{missing[0].stage} runs", len(run_of), unit="run"):
-                    run = run_of[future]
-                    done[run] = future.result()
-                    write(log, run=run._asdict(), result=done[run]._asdict())
+            for name in dict.fromkeys(LOGS.values()):
+                with open(folder / name, "a+b", buffering=0) as log:
+                    done |= go_on(log, folder / name)
+                    if is_due(name, done) and results.read_environments(folder / name)[-1:] != [environment()]:
+                        write(log, environment=environment())
+                    while is_due(name, done):
+                        make_missing(pool, log, done)
         except BaseException:
             for process in multiprocessing.active_children():
                 process.kill()
             raise
 
 
+def is_due(name: str, done: Mapping[protocol.Run, protocol.Result]) -> bool:
+    """Say whether the runs to make next belong in this log."""
+    return name in {LOGS[run.stage] for run in protocol.missing_runs(done)}
+
+
+def make_missing(pool: ProcessPoolExecutor, log: BinaryIO, done: dict[protocol.Run, protocol.Result]) -> None:
+    """Make the runs that are missing next, side by side, and write each as it is finished."""
+    missing = protocol.missing_runs(done)
+    run_of = {pool.submit(perform, run): run for run in missing}
+    for future in tqdm(as_completed(run_of), f"{missing[0].stage} runs", len(run_of), unit="run"):
+        run = run_of[future]
+        done[run] = future.result()
+        write(log, run=run._asdict(), result=done[run]._asdict())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="log of the runs, gone on with if it is there")
+    parser.add_argument("--output", type=Path, default=Path("results"), help="folder of the two logs, gone on with")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side (1 is enough on a GPU)")
     arguments = parser.parse_args()
     goes_on = f"Finished runs are in {arguments.output}; the same command goes on from there."
@@ -108,7 +127,7 @@ def main() -> None:
         sys.exit(f"\nA process has ended, as it says above, or else for lack of memory: try --jobs 1. {goes_on}")
     except BlockingIOError:
         sys.exit(f"another script is writing to {arguments.output}: wait for it, or choose another --output")
-    print(f"All runs are in {arguments.output}. The book prints {results.FEW_SHOT.name} in ia3_lab/study/data.")
+    print(f"All runs are in {arguments.output}. The book prints {' and '.join(dict.fromkeys(LOGS.values()))}.")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ _QUERY, _KEY, _VALUE = (f"encoder.layer.*.attention.self.{part}" for part in ("q
 #: ``*`` crosses dots, so ``encoder.layer.*.output.dense`` would catch the attention's output projection too: a digit,
 #: the last of the layer's number, must stand before ``.output``.
 _FEED_FORWARD_OUTPUT = "encoder.layer.*[0-9].output.dense"
+#: The other linear layers of a BERT layer. IA³'s own three go on as they are.
+_OTHER_LINEAR = [_QUERY, "encoder.layer.*.attention.output.dense", "encoder.layer.*.intermediate.dense"]
 _LORA = {
     "q and v": ([_QUERY, _VALUE], ("W_q", "W_v")),
     "IA³'s places": ([_KEY, _VALUE, _FEED_FORWARD_OUTPUT], ("W_k", "W_v", "W_2")),
@@ -40,6 +42,11 @@ class Method(NamedTuple):
 
 def _ia3(encoder: nn.Module, generator: torch.Generator | None) -> _Parameters:
     attach(encoder, output=[_KEY, _VALUE], input=_FEED_FORWARD_OUTPUT)
+    return adapter_parameters(encoder)
+
+
+def _ia3_everywhere(encoder: nn.Module, generator: torch.Generator | None) -> _Parameters:
+    attach(encoder, output=[_KEY, _VALUE, *_OTHER_LINEAR], input=_FEED_FORWARD_OUTPUT)
     return adapter_parameters(encoder)
 
 
@@ -78,4 +85,15 @@ METHODS: dict[str, Method] = {
         lambda config: config.num_layers * 4 * config.d_model,
     ),
     "full": Method("full fine-tuning", _named(lambda name: True), lambda config: config.base_parameters),
+}
+
+#: The methods of the rate sweep: those above that it takes up, and IA³ on every linear layer.
+SWEPT: dict[str, Method] = {
+    "ia3": METHODS["ia3"],
+    "ia3-linear": Method(
+        "IA³, every linear layer",
+        _ia3_everywhere,
+        lambda config: config.num_layers * (4 * config.d_model + 2 * config.d_ff),
+    ),
+    **{name: METHODS[name] for name in ("lora-r1-qv", "lora-r4-qv", "lora-r4-kvff", "full")},
 }

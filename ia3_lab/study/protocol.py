@@ -1,13 +1,14 @@
-"""The frozen protocol of the few-shot comparison: which runs there are, and how settings are chosen.
+"""The frozen protocol of the few-shot comparison and of the rate sweep: which runs there are, how settings are chosen.
 
 Nothing here trains; `ia3_lab.study.runs` performs a run, and ``scripts/experiments.py`` performs them all.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from statistics import fmean
 from typing import NamedTuple
 
-from ia3_lab.study.methods import METHODS
+from ia3_lab.study.methods import METHODS, SWEPT
 from ia3_lab.study.tasks import TASKS
 
 HEADLINE_TASKS = ("sentiment", "agent")
@@ -21,6 +22,13 @@ _BUDGET = 18
 _START_LR = dict.fromkeys(METHODS, -8) | {"head": -4, "ia3": -6, "full": -16}
 _START_HEAD_LR = -11
 _FIRST_STEPS = 12
+#: The rate sweep: k -> (steps, learning rates in quarters of a decade from the method's chosen one, middle first).
+SWEEP = {
+    128: (48, (0, -1, 1, -2, 2, -3, 3)),
+    16: (48, (0, -1, 1, -2, 2, -3, 3)),
+    512: (192, (-2, -3, -1)),
+}
+SWEEP_DRAWS, ORDERS = (8, 9, 10), (0, 1)
 
 
 class Trial(NamedTuple):
@@ -40,7 +48,10 @@ class Trial(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One training run: stage ``"search"`` is scored on validation sentences, stage ``"final"`` on test sentences."""
+    """One training run: stage ``"search"`` is scored on validation sentences, ``"final"`` and ``"sweep"`` on test ones.
+
+    The same draw in another ``order`` has the same sentences in another order, and another random start of LoRA.
+    """
 
     stage: str
     task: str
@@ -50,6 +61,12 @@ class Run(NamedTuple):
     lr: float
     head_lr: float
     steps: int
+    order: int = 0
+
+    @property
+    def seed(self) -> int:
+        """The seed of all that is random but the choice of sentences."""
+        return self.draw + 1000 * self.order
 
 
 class Result(NamedTuple):
@@ -76,6 +93,17 @@ def final_runs(settings: Mapping[str, Trial]) -> list[Run]:
         for task, k in cells
         for draw in DRAWS
         for method in METHODS
+    ]
+
+
+def sweep_runs(settings: Mapping[str, Trial]) -> list[Run]:
+    """Return every run of the rate sweep, around the chosen settings: IA³'s for IA³ on every linear layer."""
+    return [
+        Run("sweep", task, k, method, draw, _rate(chosen.lr + quarters), _rate(chosen.head_lr), steps, order)
+        for k, (steps, offsets) in SWEEP.items()
+        for draw, order in product(SWEEP_DRAWS, ORDERS)
+        for quarters, task, method in product(offsets, HEADLINE_TASKS, SWEPT)
+        for chosen in [settings[method.removesuffix("-linear")]]
     ]
 
 
@@ -171,10 +199,13 @@ def choose_settings(results: Mapping[Run, Result]) -> dict[str, Trial]:
 
 
 def missing_runs(results: Mapping[Run, Result]) -> list[Run]:
-    """Return the runs to make next: trials of the search while it lasts, then the comparison's."""
+    """Return the runs to make next: trials of the search while it lasts, then the comparison's, then the sweep's."""
     open_trials = [(method, trial) for method in METHODS for trial in search(method, results).wanted]
-    wanted = [run for method, trial in open_trials for run in _search_runs(method, trial)]
-    return [run for run in wanted or final_runs(choose_settings(results)) if run not in results]
+    if wanted := [run for method, trial in open_trials for run in _search_runs(method, trial) if run not in results]:
+        return wanted
+    settings = choose_settings(results)
+    missing = [run for run in final_runs(settings) if run not in results]
+    return missing or [run for run in sweep_runs(settings) if run not in results]
 
 
 def _rate(quarters: int) -> float:

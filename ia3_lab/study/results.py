@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from ia3_lab.study.protocol import Result, Run
 
 FEW_SHOT = resources.files("ia3_lab.study") / "data" / "few-shot.jsonl"
+RATES = resources.files("ia3_lab.study") / "data" / "rates.jsonl"
 STEP_TIMES = resources.files("ia3_lab.study") / "data" / "step-times.json"
 
 
