@@ -20,7 +20,7 @@ execute: .venv/.installed
 experiments: .venv/.installed
 	$(BIN)/python scripts/experiments.py $(OPTIONS)
 
-# The seconds of a training step that chapter 7 prints; on a machine without other work.
+# The seconds of a training step that the book prints; on a machine without other work.
 step-times: .venv/.installed
 	$(BIN)/python scripts/step_times.py
 

@@ -15,8 +15,8 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: on a busy machine two threads wait for each other
 matplotlib.use("Agg")  # here and not in the environment: the kernels that re-run the chapters draw inline
-# The same examples in every run, and no verdict on how long one took on a shared machine.
-hypothesis.settings.register_profile("book", derandomize=True, deadline=None)
+# The same examples in every run, few, and no verdict on how long one took on a shared machine.
+hypothesis.settings.register_profile("book", derandomize=True, deadline=None, max_examples=30)
 hypothesis.settings.load_profile("book")
 
 #: The stored outputs were computed with one thread (`scripts/execute.py`). Run again with two, the chapters have to

@@ -28,7 +28,7 @@ from ia3_lab.geometry import unit_circle
 
 matplotlib.use("Agg")
 SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
-PAGE = "book/02-geometry.html"
+PAGE = "book/03-geometry.html"
 MOVES = 240
 #: the frame of a 60 Hz display, and when one counts as dropped
 FRAME_MS, DROPPED_MS = 1000 / 60, 1.5 * 1000 / 60

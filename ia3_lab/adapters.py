@@ -235,14 +235,9 @@ class LoRALinear(Adapter):
         update = F.linear(F.linear(x.to(wide), self.A.to(wide)), self.B.to(wide))
         return y + (self.alpha / self.rank * update).to(y.dtype)
 
-    @property
-    def update(self) -> Tensor:
-        """The change of the weight in torch's layout, ``(alpha / rank) * B @ A``, shape (d_out, d_in)."""
-        return self.alpha / self.rank * (self.B @ self.A)
-
     def fold(self, weight: Tensor) -> Tensor:
-        """Return the weight, shape (d_out, d_in), with the update added."""
-        return (weight + self.update).to(weight.dtype)
+        """Return the weight, shape (d_out, d_in), plus the update in torch's layout, ``(alpha / rank) * B @ A``."""
+        return (weight + self.alpha / self.rank * (self.B @ self.A)).to(weight.dtype)
 
     def extra_repr(self) -> str:
         """Say rank and alpha."""

@@ -177,16 +177,12 @@ def _is_gated(config: Any, kind: str) -> bool:
 PRESETS: Mapping[str, ModelConfig] = MappingProxyType(
     {name: ModelConfig(name=name, **sizes) for name, sizes in _read("presets.toml").items()}
 )
-#: Other names of the same shapes. The T0 models are T5 v1.1 XL and XXL trained further.
-_ALIASES = MappingProxyType(
-    {"t5-v1.1-xl": "t0-3b", "t5-v1.1-xxl": "t0-11b", "llama-33b": "llama-30b", "distilbert-base": "distilbert"}
-)
 
 
 def get_preset(name: str) -> ModelConfig:
-    """Return the sizes of a real model, a key of ``PRESETS`` or another name of one; an unknown one gets a hint."""
-    if (key := _ALIASES.get(name, name)) in PRESETS:
-        return PRESETS[key]
-    near = difflib.get_close_matches(name.lower(), [*PRESETS, *_ALIASES], 1, 0.4)
+    """Return the sizes of a real model, a key of ``PRESETS``; an unknown one gets a hint."""
+    if name in PRESETS:
+        return PRESETS[name]
+    near = difflib.get_close_matches(name.lower(), PRESETS, 1, 0.4)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"unknown preset {name!r}{hint} The presets are {', '.join(PRESETS)}.")

@@ -56,7 +56,7 @@ class CountRow(NamedTuple):
 
 
 class AdapterCount(NamedTuple):
-    """The parameters of one adapter on one model; printing it gives a table."""
+    """The parameters of one adapter on one model."""
 
     method: str
     model: str
@@ -73,29 +73,9 @@ class AdapterCount(NamedTuple):
         """Parameters in one block without cross-attention."""
         return sum(row.each for row in self.rows if row.place != "cross-attention")
 
-    @property
-    def share_of_base(self) -> float | None:
-        """The adapter's parameters over the base model's, None when those are unknown."""
-        return None if self.base_parameters is None else self.total / self.base_parameters
-
     def bytes(self, dtype: str = "float32") -> int:
         """Return the size of the numbers alone in bytes, without a file format's header."""
         return self.total * DTYPE_BYTES[dtype]
-
-    def adapters_per_gigabyte(self, dtype: str = "float32") -> int:
-        """Return how many such adapters fit whole in 10^9 bytes."""
-        return 10**9 // self.bytes(dtype)
-
-    def __str__(self) -> str:
-        share = "" if self.base_parameters is None else f", {self.share_of_base:.4%} of the base model"
-        lines = [("array", "in", "size of one", "parameters", "times", "total")]
-        lines += [(*row[:3], f"{row.each:,}", f"{row.instances:,}", f"{row.total:,}") for row in self.rows]
-        lines += [("total", "", "", "", "", f"{self.total:,}")]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        lines.insert(1, tuple("-" * width for width in widths))
-        aligned = "  ".join(f"{{:{side}{width}}}" for side, width in zip("<<<>>>", widths, strict=True))
-        title = f"{self.method} on {self.model}: {self.total:,} parameters{share}"
-        return "\n".join([title, *(aligned.format(*line) for line in lines)])
 
 
 def count_ia3(config: ModelConfig | Any, vectors: Iterable[str] = VECTORS) -> AdapterCount:
@@ -178,7 +158,8 @@ def compare(configs: Iterable[Any], ranks: Iterable[int], targets: Iterable[str]
     rows = []
     for config, rank in itertools.product(configs, ranks):
         ia3, lora = count_ia3(config), count_lora(config, rank, targets)
-        shares = [float("nan") if one.share_of_base is None else one.share_of_base for one in (ia3, lora)]
+        base = ia3.base_parameters or float("nan")
+        shares = [one.total / base for one in (ia3, lora)]
         rows.append((ia3.model, rank, ia3.total, shares[0], lora.total, shares[1], lora.total / ia3.total))
     return pd.DataFrame(rows, columns=columns)
 

@@ -6,7 +6,7 @@ vector ``l`` is the map ``diag(l)``; on the output of a weight it gives ``W @ di
 """
 
 # ruff: noqa: E741 - l is the paper's letter for a rescaling vector
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,26 +26,16 @@ def unit_circle(num_points: int = 200) -> _Array:
     return np.stack([np.cos(t), np.sin(t)], axis=-1)
 
 
-def point_cloud(num_points: int = 200, seed: int = 0) -> _Array:
-    """Draw points, shape (num_points, 2), uniformly from the unit disk."""
-    generator = np.random.default_rng(seed)
-    radius = np.sqrt(generator.uniform(size=num_points))  # the root makes the density even
-    angle = generator.uniform(0.0, 2.0 * np.pi, size=num_points)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
-
-
-def lora_matrix(a: ArrayLike, b: ArrayLike, alpha: float | None = None) -> _Array:
-    """Return ``I + (alpha / r) a^T b``, shape (d, d): the identity with a LoRA update of rank at most r.
+def lora_matrix(a: ArrayLike, b: ArrayLike) -> _Array:
+    """Return ``I + a^T b``, shape (d, d): the identity with a LoRA update of rank at most r, whose alpha is r.
 
     Row i of ``a`` is read from the input, row i of ``b`` is written to the output:
-    ``x @ M = x + (alpha / r) * sum_i (x . a[i]) b[i]``. Hu et al. (2022), section 4.1.
+    ``x @ M = x + sum_i (x . a[i]) b[i]``. Hu et al. (2022), section 4.1.
 
     Parameters
     ----------
     a, b : array of shape (d,) or (r, d)
         Directions that are read and written; a single vector means r = 1.
-    alpha : float, optional
-        LoRA's scale; r when left out, so that the factor is 1.
 
     Examples
     --------
@@ -53,15 +43,13 @@ def lora_matrix(a: ArrayLike, b: ArrayLike, alpha: float | None = None) -> _Arra
     [[1.0, 0.0], [0.7, 1.0]]
     """
     a, b = _same_shape(np.atleast_2d(a), np.atleast_2d(b))  # (r, d)
-    return np.eye(a.shape[1]) + (1.0 if alpha is None else alpha / len(a)) * a.T @ b
+    return np.eye(a.shape[1]) + a.T @ b
 
 
 class SVDReading(NamedTuple):
     """What ``M = U diag(s) V^T``, shape (d_in, d_out), does to the unit ball; k = min(d_in, d_out)."""
 
     half_axes: _Array  # (k,): the singular values, largest first, are the half-axes of the image
-    directions_in: _Array  # (k, d_in): row i is the unit input that is mapped to half-axis i
-    directions_out: _Array  # (k, d_out): row i is the direction of half-axis i in the image
     #: For maps of the plane: angle of the longer axis from the first coordinate axis, in (-90, 90] degrees
     #: counterclockwise; 0 when the image is a circle or a point. None in other dimensions.
     angle_degrees: float | None
@@ -80,13 +68,13 @@ def read_svd(matrix: ArrayLike) -> SVDReading:
     >>> reading.half_axes.tolist(), reading.angle_degrees, round(reading.area_factor, 3), reading.rank
     ([1.8, 0.5], 90.0, 0.9, 2)
     """
-    u, s, vt = np.linalg.svd(np.asarray(matrix, dtype=float), full_matrices=False)
+    _, s, vt = np.linalg.svd(np.asarray(matrix, dtype=float), full_matrices=False)
     angle = None
     if np.shape(matrix) == (2, 2):
         is_circle = s[0] - s[1] <= 1e-12 * s[0]
         angle = 0.0 if is_circle else float(np.degrees(np.arctan2(vt[0, 1], vt[0, 0]))) % 180.0
         angle -= 180.0 if angle > 90.0 else 0.0
-    return SVDReading(s, u.T, vt, angle, float(np.prod(s)), int(np.linalg.matrix_rank(matrix)))
+    return SVDReading(s, angle, float(np.prod(s)), int(np.linalg.matrix_rank(matrix)))
 
 
 def turn_angle(x: ArrayLike, matrix: ArrayLike) -> float:
@@ -118,7 +106,6 @@ class Fit(NamedTuple):
 
     best: _Array  # the rescaling vector, shape (d_out,), or the low-rank update, shape (d_in, d_out)
     residual: float  # Frobenius norm of what remains
-    relative_residual: float  # over the norm of the target
     missed_change: float  # over the norm of target - base: the part of the wanted change out of reach, from 0 to 1
 
 
@@ -138,8 +125,8 @@ def best_diagonal_fit(target: ArrayLike, base: ArrayLike | None = None) -> Fit:
     Examples
     --------
     >>> quarter_turn = best_diagonal_fit([[0.0, 1.0], [-1.0, 0.0]])
-    >>> quarter_turn.best.tolist(), round(quarter_turn.relative_residual, 3)
-    ([0.0, 0.0], 1.0)
+    >>> quarter_turn.best.tolist(), round(quarter_turn.missed_change, 3)
+    ([0.0, 0.0], 0.707)
     """
     target, base = _same_shape(target, np.eye(*np.shape(target)) if base is None else base)
     squares = (base * base).sum(axis=0)
@@ -166,23 +153,17 @@ def best_low_rank_update(target: ArrayLike, base: ArrayLike | None = None, rank:
     return _fit(update, base + update, target, base)
 
 
-def update_rank(l: ArrayLike, weight: ArrayLike, side: Literal["output", "input"] = "output") -> int:
-    """Return the rank of what IA3 adds to a weight: ``W @ (diag(l) - I)``, or ``(diag(l) - I) @ W`` on the input side.
+def update_rank(l: ArrayLike, weight: ArrayLike) -> int:
+    """Return the rank of ``W @ (diag(l) - I)``: what l, shape (d_out,), adds to the weight, shape (d_in, d_out).
 
-    Parameters
-    ----------
-    l : array of shape (d_out,) or, on the input side, (d_in,)
-    weight : array of shape (d_in, d_out)
-    side : {"output", "input"}
-        Behind the weight (``l_k``, ``l_v``) or in front of it (``l_ff`` before ``W_2``).
+    In front of a weight, where IA3 adds ``(diag(l) - I) @ W``, pass the transpose: it has the same rank.
 
     Examples
     --------
     >>> update_rank([1.8, 0.5], [[2.0, 1.0], [0.0, 3.0]]), update_rank([1.8, 1.0], [[2.0, 1.0], [0.0, 3.0]])
     (2, 1)
     """
-    weight, change = np.asarray(weight), np.diag(np.asarray(l) - 1.0)
-    return int(np.linalg.matrix_rank({"output": weight, "input": weight.T}[side] @ change))  # a transpose has its rank
+    return int(np.linalg.matrix_rank(np.asarray(weight) @ np.diag(np.asarray(l) - 1.0)))
 
 
 def _same_shape(one: ArrayLike, other: ArrayLike) -> tuple[_Array, _Array]:
@@ -194,6 +175,5 @@ def _same_shape(one: ArrayLike, other: ArrayLike) -> tuple[_Array, _Array]:
 
 
 def _fit(best: _Array, reached: _Array, target: _Array, base: _Array) -> Fit:
-    residual = float(np.linalg.norm(reached - target))
-    sizes = np.linalg.norm(target), np.linalg.norm(target - base)
-    return Fit(best, residual, *(float(residual / size) if size else 0.0 for size in sizes))  # 0 / 0: nothing is missed
+    residual, wanted = float(np.linalg.norm(reached - target)), float(np.linalg.norm(target - base))
+    return Fit(best, residual, residual / wanted if wanted else 0.0)  # 0 / 0: nothing is missed

@@ -66,6 +66,7 @@ METHOD_STYLES: Mapping[str, MethodStyle] = MappingProxyType(
         "bitfit": MethodStyle("k", "-.", "D"),
         "layernorm": MethodStyle("v", "--", "v"),
         "full": MethodStyle("base", "-", "P"),
+        "ia3-linear": MethodStyle("ia3", "--", "o", filled=False),
     }
 )
 #: Width of a figure in inches: the text column of the site.

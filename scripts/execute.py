@@ -1,7 +1,7 @@
 """Run the chapters in place and store their outputs and widget state in a normal form.
 
     python scripts/execute.py                       # every notebook of the table of contents
-    python scripts/execute.py book/02-geometry.ipynb
+    python scripts/execute.py book/03-geometry.ipynb
     python scripts/execute.py --check               # would running again change a file?
 
 The normal form leaves out what differs between two runs of the same notebook (timings, random widget ids,

@@ -1,4 +1,4 @@
-"""Take the seconds of a training step that chapter 7 prints: `make step-times`, on a machine without other work.
+"""Take the seconds of a training step that the book prints: `make step-times`, on a machine without other work.
 
 Each method has one turn in every round, on the same sentences, and each round starts with another method than the one
 before: other work on the machine meets all methods alike. Compare methods within a round.

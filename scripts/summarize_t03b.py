@@ -10,19 +10,41 @@ on a line, so that a change of a number shows as a change of a line.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ia3_lab.study import t03b
 
+#: Where the authors' file comes from and what it is, as the summary says.
+SOURCE = t03b.read_summary().source
 #: Levels of the quantiles.
 LEVELS = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 #: How many of the entries farthest from 1 are kept of each vector.
 NUM_MOVED = 24
+
+
+def read_vectors(path: Path | None = None) -> dict[str, np.ndarray]:
+    """Read the authors' file: every entry of every vector, shape (d,), by the name it has there.
+
+    Without a path it is fetched (2.2 MB) and kept in torch's cache. Nothing in the file is ever run.
+    """
+    if path is None:
+        path = Path(torch.hub.get_dir()) / Path(SOURCE["path"]).name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            url = "{repository}/raw/{commit}/{path}".format(**SOURCE)
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=SOURCE["sha256"], progress=False)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != SOURCE["sha256"]:
+        raise ValueError(f"{path} is not the published file: its sha256 is {digest}, expected {SOURCE['sha256']}")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: tensor.float().reshape(-1).numpy() for name, tensor in state.items()}
 
 
 def summarize(vectors: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -31,7 +53,7 @@ def summarize(vectors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     low, high = t03b.EDGES[[0, -1]].tolist()
     return {
         "format": 1,
-        "source": t03b.SOURCE,
+        "source": SOURCE,
         "bins": {"low": low, "high": high, "count": len(t03b.EDGES) - 1},
         "levels": LEVELS,
         "num_heads": t03b.NUM_HEADS,
@@ -108,7 +130,7 @@ def main() -> None:
     parser.add_argument("path", type=Path, nargs="?", help="the authors' file; fetched if left out")
     parser.add_argument("--output", type=Path, default=t03b.SUMMARY, help="where to write the summary")
     arguments = parser.parse_args()
-    summary = summarize(t03b.read_vectors(arguments.path))
+    summary = summarize(read_vectors(arguments.path))
     arguments.output.write_text(to_text(summary), "utf8")
     print(f"{len(summary['rows'])} vectors, {summary['overall']['size']:,} numbers: {arguments.output}")
 

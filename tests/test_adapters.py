@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from random_tensors import gains, gap, normal
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from transformers.pytorch_utils import Conv1D
 
 from ia3_lab.adapters import Adapter, LoRALinear, ScaledLinear
-from ia3_lab.attach import count_parameters, merge
+from ia3_lab.attach import merge
 
 
 def layer(kind: type[nn.Module]) -> nn.Module:
@@ -35,42 +35,37 @@ ADAPTERS = pytest.mark.parametrize("name", ["output", "input", "lora"])
 
 
 @KINDS
-def test_the_side_says_whether_the_bias_is_scaled(kind: type[nn.Module]) -> None:
+def test_the_side_says_whether_the_bias_is_scaled_and_lora_adds_a_low_rank_product(kind: type[nn.Module]) -> None:
     base, x = layer(kind), normal(2, 3, 4, seed=2)
     made = adapters(base)
     assert_close(made["output"](x), gains(6) * base(x))
     assert_close(made["input"](x), base(gains(4) * x))
-    zeros = torch.zeros_like(x)
-    assert_close(made["output"](zeros)[0, 0], gains(6) * base.bias)
-    assert_close(made["input"](zeros)[0, 0], base.bias.detach())
-
-
-@KINDS
-def test_lora_adds_a_low_rank_product(kind: type[nn.Module]) -> None:
-    base, x = layer(kind), normal(3, 4)
-    adapter = adapters(base)["lora"]
+    adapter = made["lora"]
     assert_close(adapter(x), base(x) + 6 / 2 * x @ adapter.A.T @ adapter.B.T)
-    assert torch.linalg.matrix_rank(adapter.update) == 2
+    assert torch.linalg.matrix_rank(adapter.fold(torch.zeros(6, 4).double())) == 2
 
 
 @KINDS
 @ADAPTERS
-def test_merged_equals_wrapped_and_is_a_new_layer_of_the_same_class(kind: type[nn.Module], name: str) -> None:
+def test_merged_equals_wrapped_in_a_new_layer_and_the_weight_reads_as_if_merged_with_its_gradient(
+    kind: type[nn.Module], name: str
+) -> None:
     base, x = layer(kind), normal(2, 3, 4, seed=2)
-    before = copy.deepcopy(base)
-    adapter = adapters(base)[name]
+    before, adapter = copy.deepcopy(base), adapters(base)[name]
     merged = merge(adapter)
     assert type(merged) is kind
     assert_close(merged(x), adapter(x))
-    assert_close(adapter.weight.clone(), merged.weight.detach())
     assert all(torch.equal(a, b) for a, b in zip(base.parameters(), before.parameters(), strict=True))
     assert torch.equal(merged.bias, base.bias) == (name != "output")
     merged.bias.data = base.bias.data if name == "output" else gains(6) * base.bias.data
     assert gap(merged(x), adapter(x)) > 0.1, "the control: the bias treated as on the other side"
+    assert_close(adapter.weight + 0, merged.weight.detach())
+    assert_close(torch.cat([adapter.weight, adapter.weight]), merged.weight.detach().repeat(2, 1))
+    adapter.weight.square().sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in adapter.parameters(recurse=False))
 
 
 @given(d_in=st.integers(1, 6), d_out=st.integers(1, 6), bias=st.booleans(), rank=st.integers(1, 4))
-@settings(max_examples=30)
 def test_sizes_follow_the_layer_and_merging_is_exact_for_any_sizes(
     d_in: int, d_out: int, bias: bool, rank: int
 ) -> None:
@@ -88,13 +83,10 @@ def test_sizes_follow_the_layer_and_merging_is_exact_for_any_sizes(
 
 
 def test_the_start_of_A_follows_the_generator_and_keeps_to_its_bound() -> None:
-    def start(seed: int) -> Tensor:
-        return LoRALinear(nn.Linear(100, 3), 50, generator=torch.Generator().manual_seed(seed)).A.detach()
-
-    assert torch.equal(start(7), start(7))
-    assert not torch.equal(start(7), start(8))
-    assert 0.09 < start(0).abs().max() <= 0.1
-    assert abs(start(0).mean()) < 0.01
+    seeds = (torch.Generator().manual_seed(seed) for seed in (7, 7, 8))
+    first, same, other = (LoRALinear(nn.Linear(100, 3), 50, generator=seed).A for seed in seeds)
+    assert torch.equal(first, same) and not torch.equal(first, other)
+    assert 0.09 < first.abs().max() <= 0.1 and abs(first.mean()) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -102,11 +94,6 @@ def test_the_start_of_A_follows_the_generator_and_keeps_to_its_bound() -> None:
     [
         (lambda: ScaledLinear(nn.Linear(2, 3), "out"), ValueError, "side must be 'output' or 'input', got 'out'"),
         (lambda: ScaledLinear(nn.LayerNorm(3)), TypeError, r"expected a plain .* got a torch\.nn\..*LayerNorm"),
-        (
-            lambda: ScaledLinear(ScaledLinear(nn.Linear(2, 3))),
-            TypeError,
-            r"plain .* got a ia3_lab\.adapters\.ScaledLinear",
-        ),
         (lambda: ScaledLinear(nn.LazyLinear(3)), ValueError, "has no sizes yet; run the model once"),
         (lambda: LoRALinear(nn.Linear(2, 3), 0), ValueError, "rank must be at least 1, got 0"),
         (lambda: ScaledLinear(nn.Linear(3, 2), "input")(torch.ones(5, 1)), ValueError, r"l must have shape \(1,\)"),
@@ -137,39 +124,15 @@ def test_half_precision_keeps_what_is_trained_in_float32_and_the_result_in_the_b
             assert {p.dtype for p in adapter.double().parameters()} == {torch.float64}
 
 
-def test_a_small_step_up_from_one_survives_in_float32_and_is_lost_in_bfloat16() -> None:
-    base = nn.Linear(3, 2).bfloat16()
-    kept, lost = ScaledLinear(base), ScaledLinear(base, dtype=torch.bfloat16)
-    for adapter in (kept, lost):
-        adapter.l.data += 3e-3
-    assert (kept.l > 1).all()
-    assert (lost.l == 1).all()
-
-
 # the weight that is computed when it is used
-
-
-@KINDS
-@ADAPTERS
-def test_the_weight_reads_as_if_merged_with_its_gradient(kind: type[nn.Module], name: str) -> None:
-    adapter = adapters(layer(kind))[name]
-    merged = merge(adapter)
-    assert (adapter.weight.shape, adapter.weight.dtype) == (merged.weight.shape, merged.weight.dtype)
-    assert adapter.weight.device == merged.weight.device
-    assert adapter.weight.requires_grad
-    assert_close(adapter.weight + 0, merged.weight.detach())
-    assert_close(torch.cat([adapter.weight, adapter.weight]), merged.weight.detach().repeat(2, 1))
-    adapter.weight.square().sum().backward()
-    assert all(p.grad.abs().sum() > 0 for p in adapter.parameters(recurse=False))
 
 
 def test_asking_for_dtype_shape_or_device_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     adapter, calls = ScaledLinear(nn.Linear(3, 2)), []
     monkeypatch.setattr(adapter, "fold", lambda weight: calls.append(1) or weight, raising=False)
     weight = adapter.weight
+    assert isinstance(weight, Tensor) and weight.is_floating_point() and weight.requires_grad
     assert (weight.dtype, weight.shape, weight.device.type, weight.numel()) == (torch.float32, (2, 3), "cpu", 6)
-    assert isinstance(weight, Tensor)
-    assert weight.is_floating_point()
     assert calls == []
     assert weight.sum() is not None and calls == [1]
 
@@ -178,7 +141,6 @@ def test_asking_for_dtype_shape_or_device_computes_nothing(monkeypatch: pytest.M
     "write",
     [
         lambda weight: weight.mul_(2),
-        lambda weight: nn.init.zeros_(weight),
         lambda weight: weight.__setitem__(0, 1.0),
         lambda weight: setattr(weight, "data", torch.zeros(2, 3)),
         lambda weight: weight.requires_grad_(False),
@@ -224,9 +186,3 @@ def test_code_that_reads_the_weight_instead_of_calling_the_layer_sees_the_vector
         assert_close(encoder(x), by_layers.detach())
         assert_close(merge(encoder)(x), by_layers.detach())  # on torch's fast path
     assert gap(by_layers, plain(x)) > 0.1
-
-
-def test_printing_shows_side_and_length_and_counting_the_parameters() -> None:
-    assert "side='input', l=(3,)" in repr(ScaledLinear(nn.Linear(3, 2), "input"))
-    assert "rank=2, alpha=2" in repr(LoRALinear(nn.Linear(3, 2), 2))
-    assert count_parameters(LoRALinear(nn.Linear(3, 2), 2)).total == 8 + 2 * 5

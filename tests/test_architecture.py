@@ -29,6 +29,7 @@ MAY_IMPORT = {
     # Those are the method: none of them needs what follows.
     "pretrained": {"config"},
     "peft_bridge": {"attach"},
+    "exercises": set(),
     "style": set(),
     "plots": {"style"},
     "study.tasks": set(),
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "study.word_counts": {"study.tasks"},
     "study.t03b": set(),
     "study": set(),
-    "widgets": {"style", "plots", "config", "counting", "geometry", "study.results"},
+    "widgets": {"style", "plots", "config", "counting", "geometry", "study.results", "study.t03b"},
     "__init__": set(),
 }
 METHOD = list(MAY_IMPORT)[: list(MAY_IMPORT).index("pretrained")]
@@ -286,7 +287,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("packages", "modules"),
     [
-        ("numpy", "config, counting, geometry, style"),
+        ("numpy", "config, counting, geometry, exercises, style"),
         (f"{WITH_TORCH} setuptools", "functional, transformer, adapters, attach, ia3"),
     ],
     ids=["numpy alone", "numpy and torch"],

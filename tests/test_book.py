@@ -12,6 +12,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_output
 
 CHAPTERS = execute.chapters()
+MAX_WORDS = 3_000
 MAX_BYTES = 1_100_000
 MIN_ALT_CHARACTERS = 60
 MAX_CELL_LINES, MEDIAN_CELL_LINES = 25, 8
@@ -19,7 +20,13 @@ BOOTSTRAP = """\
 # In Colab, install the book's package; anywhere else this cell does nothing.
 import importlib.util
 if importlib.util.find_spec("ia3_lab") is None:
-    %pip install -q "ia3_lab @ git+{}\""""
+    %pip install -q "ia3_lab{} @ git+{}\""""
+#: What `pip install ia3_lab` alone does not bring.
+NEEDS_PEFT = re.compile(
+    r"^\s*(import|from) (peft|transformers|ia3_lab\.(pretrained|peft_bridge|study\.runs))"
+    r"|^from ia3_lab import .*\bpretrained|^from ia3_lab\.study import .*\bruns\b",
+    re.M,
+)
 MACHINE = re.compile(r"/(?:home|root|Users|tmp|work|private|workspaces)/\S*|site-packages|[A-Z]:\\Users")
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -66,7 +73,14 @@ def output_faults(cell: nbformat.NotebookNode) -> list[str]:
 
 
 def test_no_chapter_is_missing() -> None:
-    assert len(CHAPTERS) >= 7
+    assert len(CHAPTERS) >= 13
+
+
+@each_chapter
+def test_a_page_can_be_finished_and_says_first_in_three_sentences_what_it_says(path: Path) -> None:
+    assert len(prose(path).split()) <= MAX_WORDS
+    short = re.search(r"^> \*\*In short\.\*\* ((?:.+\n?)+)", read(path).cells[0].source, re.M)[1]
+    assert len(re.findall(r"[.?!](?=\s|$)", short.replace("vs. ", ""))) == 3
 
 
 @each_chapter
@@ -81,7 +95,8 @@ def test_a_chapter_begins_with_one_title_its_goals_and_its_run_time(path: Path) 
 @each_chapter
 def test_the_first_code_cell_is_the_one_that_makes_colab_work(path: Path) -> None:
     address = yaml.safe_load((execute.ROOT / "_config.yml").read_text("utf8"))["repository"]["url"]
-    assert code(path)[0].source == BOOTSTRAP.format(address)
+    extra = "[peft]" if any(NEEDS_PEFT.search(cell.source) for cell in code(path)) else ""
+    assert code(path)[0].source == BOOTSTRAP.format(extra, address)
 
 
 @each_chapter
@@ -150,13 +165,15 @@ def test_a_chapter_has_an_exercise_with_a_folded_solution_and_a_summary(path: Pa
     headings = " / ".join(re.findall(r"^#{2,3} (.+)$", prose(path), re.M)).lower()
     assert "exercise" in headings
     assert "summary" in headings
-    folded = [cell.source.strip() for cell in code(path) if "hide-cell" in cell.metadata.get("tags", [])]
-    assert folded
-    assert all(folded)
+    folded = [cell for cell in code(path) if "hide-cell" in cell.metadata.get("tags", [])]
+    assert folded and all(cell.source.strip() for cell in folded)
+    assert {cell.metadata.get("mystnb", {}).get("code_prompt_show") for cell in folded} == {"Show the solution"}
+    assert {tag for cell in code(path) for tag in cell.metadata.get("tags", [])} <= {"hide-cell", "hide-input"}
 
 
-def test_a_cell_is_one_idea_and_never_longer_than_a_screen() -> None:
-    lengths = [len(cell.source.splitlines()) for path in CHAPTERS for cell in code(path)]
+@each_chapter
+def test_a_cell_is_one_idea_and_never_longer_than_a_screen(path: Path) -> None:
+    lengths = [len(cell.source.splitlines()) for cell in code(path)]
     assert max(lengths) <= MAX_CELL_LINES
     assert median(lengths) <= MEDIAN_CELL_LINES
 

@@ -18,45 +18,29 @@ SIZES = {"name": "toy", "d_model": 48, "d_ff": 100, "num_layers": 3, "num_heads"
 KNOWN = tomllib.loads(resources.files("ia3_lab").joinpath("data", "architectures.toml").read_text("utf8"))
 
 
-def test_left_out_sizes_follow_from_the_others_and_stay_when_these_are_replaced() -> None:
+def test_left_out_sizes_follow_from_the_others_and_sizes_that_count_nothing_or_do_not_divide_are_refused() -> None:
     config = ModelConfig(**SIZES, base_parameters=10**6)
     assert (config.num_kv_heads, config.d_head, config.d_attn, config.d_kv, config.num_blocks) == (6, 8, 48, 48, 3)
     assert dataclasses.replace(config, d_model=96).d_head == 8
-    fresh = dataclasses.replace(config, d_model=96, d_head=None, num_kv_heads=None, base_parameters=None)
-    assert fresh == ModelConfig(**SIZES | {"d_model": 96})
     config = ModelConfig(**SIZES | {"d_model": 50}, d_head=20, num_kv_heads=2, num_decoder_layers=5)
     assert (config.d_attn, config.d_kv, config.num_blocks) == (120, 40, 8)
+    for wrong, message in {
+        ("d_ff", 0): "d_ff of 'toy' must be at least 1, got 0",
+        ("d_model", 50): "num_heads of 'toy' must divide d_model, 50; change one, or pass d_head",
+        ("num_kv_heads", 4): "num_kv_heads of 'toy', 4, must divide num_heads, 6",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            ModelConfig(**SIZES | dict([wrong]))
 
 
-@pytest.mark.parametrize(
-    ("sizes", "message"),
-    [
-        ({"d_ff": 0}, "d_ff of 'toy' must be at least 1, got 0"),
-        ({"num_heads": -8}, "num_heads of 'toy' must be at least 1, got -8"),
-        ({"d_model": 50}, "num_heads of 'toy' must divide d_model, 50; change one, or pass d_head"),
-        ({"num_kv_heads": 4}, "num_kv_heads of 'toy', 4, must divide num_heads, 6"),
-    ],
-)
-def test_sizes_that_count_nothing_or_do_not_divide_are_refused(sizes: dict[str, int], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        ModelConfig(**SIZES | sizes)
+def test_a_preset_stands_under_its_own_name_with_a_source() -> None:
+    for config in PRESETS.values():
+        assert get_preset(config.name) is config
+        assert re.search(r"^[A-Z]\w+ et al\. \d{4}[,:].*config\.json of [\w-]+/[\w.-]+", config.source), config.name
 
 
-@pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)
-def test_a_preset_stands_under_its_own_name_with_a_source(config: ModelConfig) -> None:
-    assert get_preset(config.name) is config
-    assert re.search(r"^[A-Z]\w+ et al\. \d{4}[,:].*config\.json of [\w-]+/[\w.-]+", config.source)
-
-
-def test_an_alias_leads_to_a_preset_and_an_unknown_name_to_the_nearest() -> None:
-    aliases = {
-        "t5-v1.1-xl": "t0-3b",
-        "t5-v1.1-xxl": "t0-11b",
-        "llama-33b": "llama-30b",
-        "distilbert-base": "distilbert",
-    }
-    assert all(get_preset(alias) is PRESETS[name] and alias not in PRESETS for alias, name in aliases.items())
-    for wrong, near in {"lama-7b": "llama-7b", "GPT2-XL": "gpt2-xl", "t0_3b": "t0-3b", "qwen": "qwen2-7b"}.items():
+def test_an_unknown_name_leads_to_the_nearest() -> None:
+    for wrong, near in {"lama-7b": "llama-7b", "GPT2-XL": "gpt2-xl"}.items():
         with pytest.raises(ValueError, match=f"unknown preset '{wrong}'; did you mean '{near}'"):
             get_preset(wrong)
     with pytest.raises(ValueError, match=r"unknown preset '###'\. The presets are gpt2, "):
@@ -110,11 +94,8 @@ def test_what_a_config_leaves_out_or_says_by_a_switch_is_read_as_the_model_reads
     ("kind", "settings", "feature"),
     [
         ("deepseek_v3", {}, r"experts \(.*n_routed_experts.*\) and multi-head latent attention \(kv_lora_rank"),
-        ("dbrx", {}, r"experts \(moe_num_experts"),
         ("gemma3n_text", {}, r"shared keys and values \(num_kv_shared_layers\)"),
-        ("gemma4_text", {"attention_k_eq_v": True}, r"shared keys and values \(attention_k_eq_v\)"),
         ("gemma4_text", {}, r"an embedding of its own for every layer \(.*_per_layer_input"),
-        ("diffusion_gemma_text", {}, "layers that are not all alike"),
         ("llama", {"per_layer_config": {1: {"intermediate_size": 7}}}, "layers that are not all alike"),
         ("falcon_h1", {}, r"state-space layers \(mamba_"),
         ("rwkv", {}, "recurrent layers"),
@@ -123,7 +104,6 @@ def test_what_a_config_leaves_out_or_says_by_a_switch_is_read_as_the_model_reads
         ("albert", {}, "layers that share one set of weights"),
         ("llava", {}, r"several models in one \(pass the config of one: .*text_config"),
         ("bert", {"is_decoder": True, "add_cross_attention": True}, "one half of an encoder-decoder"),
-        ("t5", {"is_decoder": True}, "one half of an encoder-decoder"),
         ("bart", {"decoder_ffn_dim": 7}, "an encoder and a decoder of different widths"),
     ],
 )
@@ -138,8 +118,5 @@ def test_an_unknown_type_says_what_to_pass_and_what_is_no_config_what_came() -> 
         count_ia3(xlnet)
     with pytest.raises(ValueError, match="'xlnet' config gives no d_ff that holds for all blocks"):
         ModelConfig.from_hugging_face(xlnet, gated_ffn=False)
-    deberta = ModelConfig.from_hugging_face(AutoConfig.for_model("deberta-v2"), gated_ffn=False)
-    assert count_ia3(deberta).total == 24 * (2 * 1536 + 6144)
-    for wrong in ("gpt2", None, nn.Linear(2, 2)):
-        with pytest.raises(TypeError, match=f"expected a ModelConfig, .* got '{type(wrong).__name__}'"):
-            count_ia3(wrong)
+    with pytest.raises(TypeError, match=r"expected a ModelConfig, .* got 'str'"):
+        count_ia3("gpt2")

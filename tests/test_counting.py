@@ -54,6 +54,10 @@ def blocks(config: ModelConfig) -> nn.Module:
 
 @given(config=configs(), rank=st.integers(1, 70), data=st.data())
 def test_closed_forms_equal_the_sums_over_the_library_blocks(config: ModelConfig, rank: int, data: Any) -> None:
+    ia3, lora = count_ia3(config), count_lora(config, rank)
+    for count in (ia3, lora):
+        assert sum(row.each * row.instances for row in count.rows) == count.total
+    assert lora.total / ia3.total == pytest.approx(rank / break_even_rank(config))
     vectors = data.draw(st.sets(st.sampled_from([*VECTORS]), min_size=1))
     targets = data.draw(st.sets(st.sampled_from(matrices_of(config)), min_size=1))
     model = blocks(config)
@@ -64,24 +68,10 @@ def test_closed_forms_equal_the_sums_over_the_library_blocks(config: ModelConfig
     assert count_lora(config, rank, targets).total == sum(p.numel() for p in attach.adapter_parameters(model).values())
 
 
-@given(config=configs(), rank=st.integers(2, 64))
-def test_lora_is_proportional_to_its_rank_and_rows_add_up_to_shares(config: ModelConfig, rank: int) -> None:
-    ia3, lora = count_ia3(config), count_lora(config, rank)
-    assert lora.total == rank * count_lora(config, 1).total
-    assert lora.total / ia3.total == pytest.approx(rank / break_even_rank(config))
-    for count in (ia3, lora):
-        assert sum(row.each * row.instances for row in count.rows) == count.total
-        assert count.share_of_base == (config.base_parameters and count.total / config.base_parameters)
-    one = replace(config, num_layers=1, num_decoder_layers=0)
-    assert (ia3.per_layer, lora.per_layer) == (count_ia3(one).total, count_lora(one, rank).total)
-
-
-@pytest.mark.parametrize("d_model", [64, 768, 4096])
-def test_one_classic_layer_is_6d_for_ia3_and_14dr_for_lora(d_model: int) -> None:
-    classic = ModelConfig(name="classic", d_model=d_model, d_ff=4 * d_model, num_layers=1, num_heads=8)
-    assert (count_ia3(classic).per_layer, count_lora(classic, 8).per_layer) == (6 * d_model, 14 * d_model * 8)
-    wider = ModelConfig(name="wide", d_model=d_model, d_ff=3 * d_model, num_layers=1, num_heads=8)
-    assert count_ia3(wider).per_layer == 5 * d_model
+def test_one_classic_layer_is_6d_for_ia3_and_14dr_for_lora() -> None:
+    classic = ModelConfig(name="classic", d_model=64, d_ff=4 * 64, num_layers=1, num_heads=8)
+    assert (count_ia3(classic).per_layer, count_lora(classic, 8).per_layer) == (6 * 64, 14 * 64 * 8)
+    assert count_ia3(replace(classic, d_ff=3 * 64)).per_layer == 5 * 64
 
 
 #: family -> how its layers end, in the order of MATRICES; BERT calls three different layers dense
@@ -149,18 +139,8 @@ def test_closed_forms_equal_what_peft_trains_in_a_few_layers_matrix_by_matrix(na
         assert sum(p.numel() for p in beside) == count_lora(preset, 5, role).total
 
 
-def test_gpt2_in_peft_scales_queries_too_because_its_three_matrices_are_one() -> None:
-    gpt2 = get_preset("gpt2")
-    ia3 = IA3Config(target_modules=["c_attn", "mlp.c_proj"], feedforward_modules=["mlp.c_proj"], fan_in_fan_out=True)
-    assert trained(build(gpt2), ia3) == count_ia3(gpt2).total + gpt2.num_layers * gpt2.d_attn == 64_512
-    lora = LoraConfig(r=8, target_modules=["c_fc", "mlp.c_proj"], fan_in_fan_out=True)
-    assert trained(build(gpt2), lora) == count_lora(gpt2, 8, ("W_1", "W_2")).total
-
-
 def test_known_totals() -> None:
-    ia3 = {"gpt2": 55_296, "llama-7b": 614_400, "llama-13b": 962_560, "llama-30b": 1_873_920, "llama-65b": 3_072_000}
-    ia3 |= {"t0-3b": 540_672, "t0-11b": 1_081_344, "llama-3-8b": 524_288, "mistral-7b": 524_288}
-    ia3 |= {"opt-13b": 1_228_800, "qwen2-7b": 559_104}
+    ia3 = {"gpt2": 55_296, "llama-7b": 614_400, "t0-3b": 540_672, "t0-11b": 1_081_344, "llama-3-8b": 524_288}
     assert {name: count_ia3(get_preset(name)).total for name in ia3} == ia3
     lora = {"gpt2": 1_032_192, "llama-7b": 11_927_552}
     assert {name: count_lora(get_preset(name), 8).total for name in lora} == lora
@@ -169,24 +149,13 @@ def test_known_totals() -> None:
 def test_lora_on_queries_and_values_at_rank_1_is_the_smaller_one_and_at_rank_2_is_not() -> None:
     llama, targets = get_preset("llama-7b"), ("W_q", "W_v")
     assert count_lora(llama, 1, targets).total == 524_288 < count_ia3(llama).total < count_lora(llama, 2, targets).total
-    assert 1 < break_even_rank(llama, targets) < 2
-    assert break_even_rank(llama) < 1
+    assert break_even_rank(llama) < 1 < break_even_rank(llama, targets) < 2
+    assert [row.role for row in count_lora(llama, 1, ["W_2", "W_q", "W_2"]).rows] == ["W_q", "W_2"]
 
 
-def test_bytes_are_parameters_times_width_and_a_gigabyte_is_decimal() -> None:
+def test_bytes_are_parameters_times_the_width_of_one() -> None:
     count = count_ia3(get_preset("llama-7b"))
     assert (count.bytes(), count.bytes("bfloat16"), count.bytes("float16")) == (4 * 614_400, 2 * 614_400, 2 * 614_400)
-    assert count.adapters_per_gigabyte() == 406
-    assert (count.adapters_per_gigabyte() + 1) * count.bytes() > 10**9 != 2**30
-
-
-def test_a_count_prints_as_an_aligned_table_with_its_total_and_its_share() -> None:
-    lines = str(count_ia3(get_preset("t0-3b"))).splitlines()
-    assert lines[0] == "IA3 on t0-3b: 540,672 parameters, 0.0194% of the base model"
-    assert [line.split()[0] for line in lines[3:]] == ["l_k", "l_k", "l_v", "l_v", "l_ff", "total"]
-    assert {len(line) for line in lines[1:]} == {len(lines[2])}
-    assert lines[-1].endswith(" 540,672")
-    assert str(count_ia3(TOY)).splitlines()[0] == "IA3 on toy: 36 parameters"
 
 
 def test_a_comparison_has_a_row_for_each_model_and_rank_and_no_share_of_an_unknown_base() -> None:
@@ -194,28 +163,17 @@ def test_a_comparison_has_a_row_for_each_model_and_rank_and_no_share_of_an_unkno
     assert table[["model", "rank"]].values.tolist() == [["gpt2", 1], ["gpt2", 8], ["llama-7b", 1], ["llama-7b", 8]]
     assert table["LoRA / IA3"].round(2).tolist() == [2.33, 18.67, 2.43, 19.41]
     assert table["IA3"].tolist() == [55_296, 55_296, 614_400, 614_400]
-    llama = count_lora(get_preset("llama-7b"), 8)
-    assert table.iloc[3][["LoRA", "LoRA / base"]].tolist() == [llama.total, llama.share_of_base]
-    unknown = compare([TOY], [1], "W_q").iloc[0]
+    llama, unknown = count_lora(get_preset("llama-7b"), 8), compare([TOY], [1], "W_q").iloc[0]
+    assert table.iloc[3][["LoRA", "LoRA / base"]].tolist() == [llama.total, llama.total / llama.base_parameters]
     assert math.isnan(unknown["IA3 / base"])
     assert unknown["LoRA"] == count_lora(TOY, 1, ["W_q"]).total
 
 
-def test_roles_are_counted_once_in_their_usual_order() -> None:
-    llama = get_preset("llama-7b")
-    assert [row.role for row in count_lora(llama, 1, ["W_2", "W_q", "W_2"]).rows] == ["W_q", "W_2"]
-    assert count_ia3(llama, "l_k") == count_ia3(llama, (name for name in ("l_k", "l_k")))
-
-
-@pytest.mark.parametrize(
-    ("call", "says"),
-    [
-        (lambda c: count_ia3(c, ["l_q"]), r"expected some of l_k, l_v, l_ff, got \['l_q'\]"),
-        (lambda c: count_ia3(c, []), r"expected some of l_k, l_v, l_ff, got \[\]"),
-        (lambda c: count_lora(c, -2), "rank must be at least 1, got -2"),
-        (lambda c: count_lora(c, 1, ["W_gate"]), "'gpt2' has no W_gate"),
-    ],
-)
-def test_a_choice_that_would_count_nothing_or_what_is_not_there_is_refused(call: Any, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        call(get_preset("gpt2"))
+def test_a_choice_that_would_count_nothing_or_what_is_not_there_is_refused() -> None:
+    gpt2 = get_preset("gpt2")
+    with pytest.raises(ValueError, match=r"expected some of l_k, l_v, l_ff, got \['l_q'\]"):
+        count_ia3(gpt2, ["l_q"])
+    with pytest.raises(ValueError, match="rank must be at least 1, got -2"):
+        count_lora(gpt2, -2)
+    with pytest.raises(ValueError, match="'gpt2' has no W_gate"):
+        count_lora(gpt2, 1, ["W_gate"])

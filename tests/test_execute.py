@@ -55,11 +55,13 @@ def stored_models(notebook: nbformat.NotebookNode, name: str = "chapter") -> dic
     return notebook.metadata["widgets"][execute.WIDGET_STATE]["state"]
 
 
-def test_random_widget_ids_leave_no_trace_and_normalizing_twice_is_normalizing_once() -> None:
+def test_random_widget_ids_and_how_the_kernel_cut_a_stream_leave_no_trace_and_normalizing_twice_is_normalizing_once():
     once = normal(with_widgets())
     assert once == normal(with_widgets()) == normal(nbformat.reads(once, as_version=4))
     assert once != normal(with_widgets(gain=0.5))
     assert not stored_models(with_widgets(), "first").keys() & stored_models(with_widgets(), "second").keys()
+    assert normal(book(stream("a\nb\n"))) == normal(book(stream("a\n"), stream("b\n")))
+    assert normal(book(stream("a\nb\n"))) != normal(book(stream("a\n"), stream("b\n", "stderr")))
 
 
 def test_what_the_outputs_show_is_stored_with_its_links_under_the_ids_that_they_name() -> None:
@@ -74,37 +76,21 @@ def test_what_the_outputs_show_is_stored_with_its_links_under_the_ids_that_they_
         assert key in output.data["text/html"]
 
 
-def test_how_the_kernel_cut_a_stream_leaves_no_trace() -> None:
-    assert normal(book(stream("a\nb\n"))) == normal(book(stream("a\n"), stream("b\n")))
-    assert normal(book(stream("a\nb\n"))) != normal(book(stream("a\n"), stream("b\n", "stderr")))
-
-
-def test_memory_addresses_are_taken_out_and_other_hexadecimal_numbers_kept() -> None:
-    notebook = book(stream("<Foo object at 0x7f3a5c0d> 0x7f3a5c0d\n"))
-    execute.normalize(notebook, "chapter")
-    assert notebook.cells[0].outputs[0].text == "<Foo> 0x7f3a5c0d\n"
-
-
-def test_a_table_is_stored_without_its_indentation() -> None:
-    long, short, other = (
-        book(new_output("display_data", data={"text/html": html}))
-        for html in ("<table>\n  <td>1\n2</td>\n</table>", "<table><td>1\n2</td></table>", "<table><td>12</td></table>")
+def test_memory_addresses_timings_versions_and_a_table_s_indentation_are_not_stored() -> None:
+    table, other = (
+        new_output("display_data", data={"text/html": html})
+        for html in ("<table>\n  <td>1\n2</td>\n</table>", "<table><td>12</td></table>")
     )
-    assert normal(long) == normal(short) != normal(other)
-
-
-def test_timings_versions_and_editor_settings_are_not_stored() -> None:
-    notebook = book(execution={"iopub.status.busy": "2026"}, tags=["hide-cell"])
+    text = stream("<Foo object at 0x7f3a5c0d> 0x7f3a5c0d\n")
+    notebook = book(text, table, other, execution={"iopub.status.busy": "2026"}, tags=["hide-cell"])
     notebook.metadata.update(jupytext={"a": 1}, language_info={"name": "python", "version": "3.11.2"})
     execute.normalize(notebook, "chapter")
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert "version" not in notebook.metadata.language_info
     assert notebook.cells[0].metadata == {"tags": ["hide-cell"]}
-
-
-def run_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, execute.__file__, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    assert text.text == "<Foo> 0x7f3a5c0d\n"
+    assert table.data["text/html"] == "<table><td>1\n2</td></table>"
+    assert other.data["text/html"] == "<table><td>12</td></table>"
 
 
 def write_notebook(path: Path, *sources: str) -> Path:
@@ -112,38 +98,36 @@ def write_notebook(path: Path, *sources: str) -> Path:
     return path
 
 
-def test_running_twice_gives_identical_bytes_and_check_writes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def run_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, execute.__file__, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_running_twice_gives_identical_bytes_check_writes_nothing_and_a_failing_cell_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MPLBACKEND", "Agg")  # a reader's choice: with it no figure would be stored
     path = write_notebook(
         tmp_path / "chapter.ipynb",
-        "import os, sys\nprint(sys.executable, os.getcwd())",
-        "print(hash('IA3'), object())",
+        "import os, sys\nprint(sys.executable, os.getcwd(), hash('IA3'), object())",
         "import matplotlib.pyplot as plt\nplt.plot([1, 2]);",
         "import ipywidgets\nslider = ipywidgets.FloatSlider()\nipywidgets.HBox([slider])",
     )
-    stale = path.read_bytes()
-    check = run_script("--check", path)
-    assert (check.returncode, path.read_bytes()) == (1, stale)
-    assert "would change" in check.stdout
-    run_script(path).check_returncode()
+    broken = write_notebook(tmp_path / "broken.ipynb", "print('fine')", "raise ValueError('expected 3, got 4')")
+    before, result = broken.read_bytes(), run_script(broken, path)
+    assert (result.returncode, broken.read_bytes()) == (1, before)
+    assert all(text in result.stderr for text in ("broken.ipynb", "cell 2 of 2", "expected 3, got 4"))
     first = path.read_bytes()
-    check = run_script("--check", path)
-    assert (check.returncode, path.read_bytes()) == (0, first), check.stdout + check.stderr
     notebook = json.loads(first)
     assert notebook["metadata"]["widgets"]
     outputs = [cell["outputs"][0] for cell in notebook["cells"]]
-    assert outputs[0]["text"] == [f"{sys.executable} {tmp_path}\n"]
-    assert "image/png" in outputs[2]["data"]
-
-
-def test_a_failing_cell_is_named_and_the_file_stays(tmp_path: Path) -> None:
-    path = write_notebook(tmp_path / "broken.ipynb", "print('fine')", "raise ValueError('expected 3, got 4')")
-    before = path.read_bytes()
-    result = run_script(path)
-    assert (result.returncode, path.read_bytes()) == (1, before)
-    assert all(text in result.stderr for text in ("broken.ipynb", "cell 2 of 2", "expected 3, got 4"))
+    assert outputs[0]["text"][0].startswith(f"{sys.executable} {tmp_path} ")
+    assert "image/png" in outputs[1]["data"]
+    check = run_script("--check", path)
+    assert (check.returncode, path.read_bytes()) == (0, first), check.stdout + check.stderr
+    monkeypatch.setattr(execute, "executed", lambda path: "another notebook")
+    assert (execute.main(["--check", str(path)]), path.read_bytes()) == (1, first)
+    assert "would change" in capsys.readouterr().out
 
 
 def test_chapters_come_in_the_order_of_the_table_of_contents(tmp_path: Path) -> None:
@@ -154,23 +138,20 @@ def test_chapters_come_in_the_order_of_the_table_of_contents(tmp_path: Path) -> 
     assert [path.name for path in execute.chapters(tmp_path)] == ["b.ipynb", "a.ipynb"]
 
 
-def test_the_kernel_does_not_depend_on_the_readers_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_does_not_depend_on_the_readers_settings_and_runs_a_chapter_again_with_two_threads_instead_of_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     fixed = {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "0", "OMP_NUM_THREADS": "1", "IA3_LAB_THREADS": "1"}
     for key in fixed:
-        monkeypatch.setenv(key, "something else")
+        monkeypatch.setenv(key, "7")
     assert execute.kernel_environment("profile").items() >= (fixed | {"IPYTHONDIR": "profile"}).items()
-
-
-def test_the_kernel_that_runs_a_chapter_again_computes_with_two_threads_where_the_stored_one_had_one() -> None:
     manager, client = nbval.kernel.start_new_kernel(kernel_name=nbval.kernel.CURRENT_ENV_KERNEL_NAME)
     printed: list[str] = []
-    code = "import torch; from ia3_lab.pretrained import use_threads; print(use_threads(1), torch.get_num_threads())"
+    code = "import os; print(os.environ['IA3_LAB_THREADS'], os.environ['OMP_NUM_THREADS'])"
     client.execute_interactive(code, output_hook=lambda m: printed.append(m["content"].get("text", "")), timeout=120)
     client.stop_channels()
     manager.shutdown_kernel(now=True)
     assert "".join(printed) == "2 2\n"
-    for name in ("06-what-ia3-learns", "07-ia3-against-lora"):
-        assert "use_threads(" in (execute.ROOT / "book" / f"{name}.ipynb").read_text("utf8")
 
 
 def png(colors: int) -> str:
@@ -188,17 +169,11 @@ def pixels(stored: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(stored))).convert("RGBA")
 
 
-@pytest.mark.parametrize("colors", [20, execute.PALETTE_SIZE // 2 - 2])
-def test_a_figure_of_few_colors_is_stored_exactly(colors: int) -> None:
-    small = execute.with_palette(png(colors))
-    assert ImageChops.difference(pixels(small), pixels(png(colors))).getbbox() is None
-
-
-def test_in_a_figure_of_many_colors_flat_areas_stay_as_they_are_and_what_was_stored_is_left_alone() -> None:
+def test_a_figure_of_few_colors_is_stored_exactly_and_of_many_in_its_flat_areas_and_once() -> None:
     many = execute.PALETTE_SIZE - 6
-    stored = execute.with_palette(png(many))
-    original, small = pixels(png(many)), pixels(stored)
-    flat = (0, 0, original.width, 36)
-    assert ImageChops.difference(original.crop(flat), small.crop(flat)).getbbox() is None
-    assert ImageChops.difference(original, small).getbbox() is not None  # the control: twice as many do not fit
-    assert execute.with_palette(stored) == stored
+    stored = {colors: execute.with_palette(png(colors)) for colors in (20, execute.PALETTE_SIZE // 2 - 2, many)}
+    differ = {colors: ImageChops.difference(pixels(png(colors)), pixels(stored[colors])) for colors in stored}
+    flat = differ[many].crop((0, 0, differ[many].width, 36))
+    assert flat.getbbox() is None
+    assert [one.getbbox() is None for one in differ.values()] == [True, True, False]  # twice as many do not fit
+    assert execute.with_palette(stored[many]) == stored[many]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from random_tensors import gains, gap, normal
 from torch import Tensor
@@ -39,23 +39,6 @@ def test_scale_returns_the_dtype_of_x_and_rounds_once(dtype: torch.dtype) -> Non
     assert torch.equal(result, (x.to(torch.promote_types(dtype, torch.float32)) * l_v).to(dtype))
     if dtype in (torch.bfloat16, torch.float16):
         assert not torch.equal(result, x * l_v.to(dtype)), "the control: rounding the vector first"
-
-
-def test_heads_are_contiguous_features_and_merge_undoes_split() -> None:
-    x = normal(2, 5, 12)
-    heads = functional.split_heads(x, 3)
-    assert torch.equal(heads[:, 1], x[..., 4:8])
-    assert torch.equal(functional.merge_heads(heads), x)
-
-
-def test_attention_equals_torchs_own() -> None:
-    q, k, v = normal(2, 3, 5, 4), normal(2, 3, 7, 4, seed=1), normal(2, 3, 7, 6, seed=2)
-    mask = normal(2, 1, 5, 7, seed=3) > -0.5
-    assert_close(functional.attention(q, k, v)[0], F.scaled_dot_product_attention(q, k, v))
-    out, weights = functional.attention(q, k, v, mask)
-    assert_close(out, F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
-    assert_close(weights.sum(-1), torch.ones(2, 3, 5, dtype=torch.float64))
-    assert (weights[~mask.expand_as(weights)] == 0).all()
 
 
 def test_a_query_that_may_attend_to_nothing_gives_zeros_and_finite_gradients() -> None:
@@ -112,37 +95,23 @@ def ff_weights(gated: bool) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("gated", [False, True])
-def test_l_ff_folds_into_the_columns_of_torchs_W_2(gated: bool) -> None:
+def test_l_ff_folds_into_the_columns_of_torchs_W_2_but_into_W_1_only_where_a_gate_stands_beside_it(gated: bool) -> None:
     x, w, l_ff = normal(2, 5, 4), ff_weights(gated), gains(9)
     wrapped = functional.feed_forward(x, **w, l_ff=l_ff)
     assert_close(functional.feed_forward(x, **w | {"W_2": functional.fold_input(w["W_2"], l_ff)}), wrapped)
     by_hand = torch.diag(l_ff) @ w["W_2"].T  # the rows of W_2 in the equation x @ W_2
     assert_close(functional.feed_forward(x, **w | {"W_2": by_hand.T}), wrapped)
     assert gap(functional.feed_forward(x, **w), wrapped) > 0.1
-
-
-def folded_and_wrapped(layer: str, gated: bool) -> tuple[Tensor, Tensor]:
-    """Fold l_ff into W_1 or W_gate, in front of its place, and leave it in its place."""
-    x, w, l_ff = normal(2, 5, 4), ff_weights(gated), gains(9)
-    weight, bias = functional.fold_output(w[f"W_{layer}"], w[f"b_{layer}"], l_ff)
-    folded = functional.feed_forward(x, **w | {f"W_{layer}": weight, f"b_{layer}": bias})
-    return folded, functional.feed_forward(x, **w, l_ff=l_ff)
-
-
-def test_l_ff_folds_into_the_branch_that_is_gated_but_not_into_the_gate_nor_through_gelu() -> None:
-    assert_close(*folded_and_wrapped("1", gated=True))
-    assert gap(*folded_and_wrapped("gate", gated=True)) > 0.1
-    assert gap(*folded_and_wrapped("1", gated=False)) > 0.1
-    up, l_ff = normal(5, 9), gains(9)
-    assert_close((up * l_ff.abs()).relu(), up.relu() * l_ff.abs())
-    assert gap((up * l_ff).relu(), up.relu() * l_ff) > 0.1
+    for layer in ("1", "gate") if gated else ("1",):
+        weight, bias = functional.fold_output(w[f"W_{layer}"], w[f"b_{layer}"], l_ff)
+        folded = functional.feed_forward(x, **w | {f"W_{layer}": weight, f"b_{layer}": bias})
+        assert (gap(folded, wrapped) < 1e-9) is (gated and layer == "1"), "not into the gate, nor through GELU"
 
 
 size = st.integers(1, 6)
 
 
 @given(d_in=size, d_out=size, n=size, seed=st.integers(0, 99))
-@settings(max_examples=40)
 def test_folding_equals_scaling_and_a_forgotten_bias_differs(d_in: int, d_out: int, n: int, seed: int) -> None:
     x, weight, bias = normal(n, d_in, seed=seed), normal(d_out, d_in, seed=seed + 1), normal(d_out, seed=seed + 2)
     left, right = gains(d_in, seed), gains(d_out, seed)
@@ -157,10 +126,8 @@ def test_folding_equals_scaling_and_a_forgotten_bias_differs(d_in: int, d_out: i
     ("call", "message"),
     [
         (lambda: functional.scale(normal(2, 3), gains(1)), r"shape \(3,\), .* got \(1,\)"),
-        (lambda: functional.scale(normal(3, 3), normal(3, 1)), r"shape \(3,\), .* got \(3, 1\)"),
         (lambda: functional.fold_input(normal(2, 3), gains(1)), r"shape \(3,\), .* got \(1,\)"),
         (lambda: functional.fold_output(normal(4, 9), None, gains(9)), r"shape \(4,\), .* got \(9,\)"),
-        (lambda: functional.fold_output(normal(2, 3), gains(1), gains(2)), r"shape \(1,\), .* got \(2,\)"),
         (lambda: functional.scale(torch.tensor([1, 2]), gains(2)), r"floating point .* got torch\.int64"),
         (lambda: functional.attention(*[normal(3, 3, 5, 4)] * 3, normal(3, 5, 5) > 0), r"2 axes .* shape \(3, 5, 5\)"),
     ],

@@ -1,7 +1,6 @@
 """ia3_lab equals PEFT: outputs, gradients of the vectors and merged weights, on five architectures."""
 
 import copy
-from typing import NamedTuple
 
 import pytest
 import torch
@@ -18,8 +17,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is d
 
 TOKENS = torch.tensor([[3, 1, 4, 1, 5, 9, 2], [2, 7, 1, 8, 2, 8, 0]])
 PADDING = torch.tensor([[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0, 0]])
-
-
 SIZES = {"vocab_size": 11, "hidden_size": 12, "num_attention_heads": 3, "num_hidden_layers": 2}
 GROUPED = {"num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 4, "attention_bias": True}
 T5 = {"d_kv": 5, "d_ff": 20, "num_decoder_layers": 1}
@@ -35,19 +32,10 @@ CASES = {
 }
 
 
-class Pair(NamedTuple):
-    """The same base with the same vectors, under ia3_lab and under PEFT."""
-
-    base: nn.Module
-    ours: nn.Module
-    peft: nn.Module
-    vectors: dict[str, tuple[Tensor, Tensor]]
-
-
-@pytest.fixture(scope="module", params=CASES)
-def pair(request: pytest.FixtureRequest) -> Pair:
-    sizes, outputs, inputs = CASES[request.param]
-    config = AutoConfig.for_model(request.param.split(",")[0], **SIZES | sizes)
+def build(case: str) -> tuple[nn.Module, nn.Module, nn.Module, dict[str, tuple[Tensor, Tensor]]]:
+    """Return a base, the same with the same vectors under ia3_lab and under PEFT, and these vectors in pairs."""
+    sizes, outputs, inputs = CASES[case]
+    config = AutoConfig.for_model(case.split(",")[0], **SIZES | sizes)
     base = randomized(AutoModel.from_config(config), size=0.3)
     ours = copy.deepcopy(base)
     wrappers = attach(ours, output=outputs, input=inputs)
@@ -62,7 +50,7 @@ def pair(request: pytest.FixtureRequest) -> Pair:
         theirs.data = wrapper.l.data.clone().view_as(theirs)
         vectors[name] = (wrapper.l, theirs)
     assert len(vectors) == sum("ia3_l" in name for name, _ in peft.named_parameters())
-    return Pair(base, ours, peft, vectors)
+    return base, ours, peft, vectors
 
 
 def output(model: nn.Module) -> Tensor:
@@ -70,23 +58,22 @@ def output(model: nn.Module) -> Tensor:
     return model(input_ids=TOKENS, attention_mask=PADDING, **decoder).last_hidden_state
 
 
-def test_outputs_and_gradients_of_the_vectors_are_equal_and_not_those_of_the_base(pair: Pair) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_outputs_gradients_and_merged_weights_are_equal_and_not_those_of_the_base(case: str) -> None:
+    base, attached, peft, vectors = build(case)
     weights = torch.linspace(-1, 1, 12, dtype=torch.float64)
-    ours, theirs = output(pair.ours), output(pair.peft)
+    ours, theirs = output(attached), output(peft)
     assert_close(ours, theirs)
-    assert gap(ours, output(pair.base)) > 0.05
+    assert gap(ours, output(base)) > 0.05
     for out in (ours, theirs):
         (out * weights).sum().backward()
-    for one, other in pair.vectors.values():
+    for one, other in vectors.values():
         assert_close(one.grad, other.grad.flatten())
         assert one.grad.abs().max() > 1e-6
-
-
-def test_merged_weights_and_outputs_are_equal_and_not_the_bases(pair: Pair) -> None:
-    merged, theirs = merge(copy.deepcopy(pair.ours)), copy.deepcopy(pair.peft).merge_and_unload()
-    assert_close(output(merged), output(pair.ours))
-    assert merged.state_dict().keys() == theirs.state_dict().keys() == pair.base.state_dict().keys()
+    merged, merged_by_peft = merge(attached), peft.merge_and_unload().state_dict()
+    assert_close(output(merged), ours)
+    assert merged.state_dict().keys() == merged_by_peft.keys() == base.state_dict().keys()
     for name, tensor in merged.state_dict().items():
-        assert_close(tensor, theirs.state_dict()[name])
-    for name in pair.vectors:
-        assert not torch.allclose(merged.get_submodule(name).weight, pair.base.get_submodule(name).weight)
+        assert_close(tensor, merged_by_peft[name])
+    for name in vectors:
+        assert not torch.allclose(merged.get_submodule(name).weight, base.get_submodule(name).weight)

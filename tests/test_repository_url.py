@@ -15,13 +15,7 @@ ADDRESS = re.compile(r"https://github\.com/[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 OTHERS = {"huggingface", "r-three", "you"}
 PATTERNS = ("_config.yml", "*.md", "CITATION.cff", "pyproject.toml", "book/*.md", "book/*.ipynb")
 TEXTS = [path for pattern in PATTERNS for path in sorted(ROOT.glob(pattern))]
-MUST_CARRY = {
-    "README.md",
-    "CITATION.cff",
-    "pyproject.toml",
-    "intro.md",
-    *(path.name for path in ROOT.glob("book/*.ipynb")),
-}
+MUST_CARRY = {"README.md", "CITATION.cff", "pyproject.toml", "intro.md"}
 
 
 def addresses(text: str) -> set[str]:
@@ -33,10 +27,9 @@ def addresses(text: str) -> set[str]:
 def test_a_text_carries_the_address_of_the_configuration_and_no_other() -> None:
     found = {path.name: addresses(path.read_text("utf8")) for path in TEXTS}
     assert set().union(*found.values()) == {CURRENT}
-    assert {name for name in MUST_CARRY if not found[name]} == set()
-    assert addresses("see https://github.com/a/fork. https://github.com/huggingface/peft") == {
-        "https://github.com/a/fork"
-    }
+    notebooks = {name for name in found if name.endswith(".ipynb")}
+    assert {name for name in found if found[name]} >= MUST_CARRY | notebooks
+    assert addresses("see https://github.com/a/fork. https://github.com/you/b") == {"https://github.com/a/fork"}
 
 
 def test_no_source_file_carries_the_address() -> None:
@@ -70,5 +63,4 @@ def test_the_command_changes_every_copy_and_there_is_a_way_back(tmp_path: Path) 
 @pytest.mark.parametrize("url", ["", "a/b", "https://github.com/a"])
 def test_something_else_is_refused_with_an_example(url: str) -> None:
     refused = make_repository(ROOT, url)
-    assert refused.returncode
-    assert "URL=https://github.com/you/your-book" in refused.stdout
+    assert refused.returncode and "URL=https://github.com/you/your-book" in refused.stdout

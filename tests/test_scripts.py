@@ -56,9 +56,14 @@ def test_nothing_that_can_be_made_comes_twice_or_leaks_from_one_split_to_another
     assert leaks(task) >= set(task["test"]["words"][lexicon][0].split())
 
 
+def read(folder: Path) -> dict[protocol.Run, protocol.Result]:
+    logs = [folder / name for name in dict.fromkeys(experiments.LOGS.values())]
+    return {run: result for log in logs if log.exists() for run, result in results.read_log(log).items()}
+
+
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[protocol.Run]:
-    """Shrink the protocol to two methods, two tasks and one k, make runs in no time and in threads, and list them."""
+    """Shrink the protocol to a few methods, two tasks and one k, make runs in no time and in threads, and list them."""
 
     def make(run: protocol.Run) -> protocol.Result:
         made.append(run)  # of a model that likes one setting best
@@ -68,6 +73,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[protocol.Run]:
     made, methods = [], {name: protocol.METHODS[name] for name in ("head", "ia3")}
     for name, value in {"METHODS": methods, "TASKS": ("sentiment", "agent"), "SHOTS": (8,), "DRAWS": (0, 1)}.items():
         monkeypatch.setattr(protocol, name, value)
+    monkeypatch.setattr(protocol, "SWEPT", ("ia3", "ia3-linear"))
+    monkeypatch.setattr(protocol, "SWEEP", {16: (48, (0, 1))})
     monkeypatch.setattr(experiments, "ProcessPoolExecutor", lambda jobs, context, initializer: ThreadPoolExecutor(jobs))
     monkeypatch.setattr(experiments, "as_completed", list)  # in the order in which they were asked for
     monkeypatch.setattr(experiments, "perform", make)
@@ -75,39 +82,43 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[protocol.Run]:
 
 
 def test_an_interruption_costs_no_finished_run_and_the_same_command_goes_on(made, tmp_path, monkeypatch) -> None:
-    experiments.make_runs(tmp_path / "whole.jsonl", jobs=2)
-    path, whole = tmp_path / "results" / "runs.jsonl", results.read_log(tmp_path / "whole.jsonl")
-    assert protocol.missing_runs(whole) == [] and [run.stage for run in made] == sorted(run.stage for run in made)[::-1]
-    make = experiments.perform
+    experiments.make_runs(tmp_path / "whole", jobs=2)
+    folder, whole = tmp_path / "results", read(tmp_path / "whole")
+    assert protocol.missing_runs(whole) == []
+    assert [stage for stage, _ in itertools.groupby(made, lambda run: run.stage)] == ["search", "final", "sweep"]
+    make, stops = experiments.perform, (20, 70, len(whole) - 10)
 
     def make_some(run: protocol.Run) -> protocol.Result:
         if len(made) >= stop:
             raise KeyboardInterrupt
         return make(run)
 
-    for stop in (20, 70):
-        made[:] = results.read_log(path) if path.exists() else []
+    for stop in stops:
+        made[:] = read(folder)
         monkeypatch.setattr(experiments, "perform", make_some)
         with pytest.raises(KeyboardInterrupt):
-            experiments.make_runs(path, jobs=1)
-        assert set(results.read_log(path)) == set(made) and len(made) == stop
-        with open(path, "a") as file:
+            experiments.make_runs(folder, jobs=1)
+        assert set(read(folder)) == set(made) and len(made) == stop
+        with open(folder / experiments.LOGS[made[-1].stage], "a") as file:
             file.write('{"run": {"stage": "fin')  # what a power cut may leave
     made.clear()
     monkeypatch.setattr(experiments, "perform", make)
     for _ in range(2):  # the second time nothing is missing
-        experiments.make_runs(path, jobs=2)
-        assert results.read_log(path) == whole and len(results.read_environments(path)) == 1
-        assert len(made) == len(set(made)) == len(whole) - 70
+        experiments.make_runs(folder, jobs=2)
+        assert read(folder) == whole
+        assert len(made) == len(set(made)) == len(whole) - stop
+    assert [len(results.read_environments(folder / name)) for name in set(experiments.LOGS.values())] == [1, 1]
 
 
 @pytest.mark.parametrize("old", ['{"env', pretrained.DIGESTS["model.safetensors"], tasks.get_task("act").digest()])
 def test_what_is_no_log_of_these_runs_is_left_alone(made: list, tmp_path: Path, old: str) -> None:
-    path, says = tmp_path / "runs.jsonl", "is no log of runs|made with other weights or sentences: choose another --out"
-    experiments.make_runs(path, jobs=1)
+    experiments.make_runs(tmp_path, jobs=1)
+    path = tmp_path / results.RATES.name
     path.write_text(text := path.read_text().replace(old, "something else") + "my unfinished line")
-    with pytest.raises(ValueError, match=says):
-        experiments.make_runs(path, jobs=1)
+    with pytest.raises(
+        ValueError, match=r"is no log of runs|made with other weights or sentences: choose another --out"
+    ):
+        experiments.make_runs(tmp_path, jobs=1)
     assert path.read_text() == text
 
 
@@ -123,8 +134,8 @@ if __name__ == "__main__":
 
 def test_a_script_that_is_ended_leaves_its_finished_runs_and_no_process_and_the_next_goes_on(tmp_path, monkeypatch):
     (tmp_path / "script.py").write_text(SCRIPT)
-    (path := tmp_path / "runs.jsonl").touch()
-    monkeypatch.setattr(sys, "argv", [str(tmp_path / "script.py"), "--output", str(path), "--jobs", "1"])
+    (path := tmp_path / results.FEW_SHOT.name).touch()
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "script.py"), "--output", str(tmp_path), "--jobs", "1"])
     monkeypatch.setenv("PYTHONPATH", str(Path(experiments.__file__).parent))
     monkeypatch.setattr(protocol, "missing_runs", lambda done: [])  # here, where the script is to be turned away
     kept, streams = [], {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
@@ -145,7 +156,7 @@ def test_a_script_that_is_ended_leaves_its_finished_runs_and_no_process_and_the_
 def test_every_method_has_a_turn_in_every_round_and_the_order_goes_round(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(model: str, *others: object, **options: object) -> SimpleNamespace:
         turns.append(model)
-        return SimpleNamespace(seconds=0.008 * (1 + len(turns)))
+        return SimpleNamespace(seconds=0.008)
 
     turns, names = [], list(protocol.METHODS)
     monkeypatch.setattr(step_times, "adapt", lambda base, name, num_labels: (name, {}))
@@ -153,4 +164,3 @@ def test_every_method_has_a_turn_in_every_round_and_the_order_goes_round(monkeyp
     found = step_times.measure(None, rounds=2)
     assert turns == names + names[1:] + names[:1] + names[2:] + names[:2]
     assert list(found) == names and len(found) == 2, "the round that warms up is left out"
-    assert found[names[1]][0] == pytest.approx((1 + 10) * 0.008 / step_times.STEPS)

@@ -1,4 +1,4 @@
-"""The protocol and its results: which runs there are, the search rule, the log, and the 1,680 runs of the book."""
+"""The protocol and its results: which runs there are, the search rule, the log, the book's 1,680 runs and its sweep."""
 
 import itertools
 import json
@@ -15,14 +15,14 @@ from scipy import stats
 
 from ia3_lab import pretrained
 from ia3_lab.study import protocol, results
-from ia3_lab.study.methods import METHODS
+from ia3_lab.study.methods import METHODS, SWEPT
 from ia3_lab.study.protocol import Result, Run, Trial
 from ia3_lab.study.runs import perform
 from ia3_lab.study.tasks import TASKS, get_task
 from ia3_lab.style import METHOD_STYLES
 
 PAGE = " ".join((Path(__file__).resolve().parent.parent / "book" / "protocol.md").read_text("utf8").split())
-LOG = results.read_log()
+LOG, RATES = results.read_log(), results.read_log(results.RATES)
 CHOSEN = protocol.choose_settings(LOG)
 RUN, OTHER = protocol.final_runs(CHOSEN)[:2]
 
@@ -125,15 +125,18 @@ def test_every_run_of_the_protocol_is_there_and_no_other_and_no_chosen_setting_i
     tried = {method: protocol.search(method, LOG).tried for method in METHODS}
     expected = {Run("search", t, 32, m, draw, **trial.values()) for t, m, draw in search for trial in tried[m]}
     assert set(LOG) == expected | set(runs)
-    assert all(found.parameters == METHODS[run.method].count(pretrained.CONFIG) for run, found in LOG.items())
-    assert list(METHOD_STYLES) == list(METHODS) == list(CHOSEN)
+    methods, sweep = METHODS | SWEPT, protocol.sweep_runs(CHOSEN)
+    assert len(set(sweep)) == len(sweep) == (7 + 7 + 3) * 2 * 6 * 3 * 2 and set(RATES) <= set(sweep)
+    for run, found in (LOG | RATES).items():
+        assert found.parameters == methods[run.method].count(pretrained.CONFIG)
+    assert list(METHOD_STYLES) == list(methods) and list(CHOSEN) == list(METHODS)
     for method, trial in CHOSEN.items():
         assert at_an_end(trial, tried[method]) == [] and len(tried[method]) <= 18, method
 
 
 def test_the_runs_were_made_with_today_s_weights_and_sentences_named_from_the_line_that_the_page_says_on() -> None:
     today = {name: get_task(name).digest() for name in TASKS}
-    for environment in results.read_environments():
+    for environment in results.read_environments() + results.read_environments(results.RATES):
         assert environment["weights"] == pretrained.DIGESTS["model.safetensors"]
         assert {"python", "torch", "transformers", "machine", "device"} <= environment.keys()
         assert environment["tasks"].items() <= today.items()
@@ -164,4 +167,5 @@ def test_the_page_says_what_the_code_does_and_where_the_searches_in_the_log_star
         lr, head_lr, steps = rows[names.get(method, "LoRA (all four), BitFit, LayerNorm tuning")]
         tried = [trial.values() for trial in protocol.search(method, LOG).tried]
         assert {"lr": 0.0 if lr == "-" else float(lr), "head_lr": float(head_lr), "steps": int(steps)} in tried
-    assert len(rows) == 4
+    sweep = {str(k): (str(n), str(n * 16 // k), str(len(rates))) for k, (n, rates) in protocol.SWEEP.items()}
+    assert {k: rows.pop(k) for k in sweep} == sweep and len(rows) == 4

@@ -6,7 +6,6 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from ia3_lab.study import word_counts
 from ia3_lab.study.tasks import SPLITS, TASKS, Example, few_shot, get_task
 from ia3_lab.study.word_counts import bag_of_words_accuracy, separable_by_words
 
@@ -78,21 +77,10 @@ def test_word_counts_are_at_chance_except_where_the_card_says_so(name: str) -> N
     assert separable_by_words(get_task(name).splits["test"]) is (name not in BY_CHANCE)
 
 
-def test_folds_that_break_matched_sets_would_report_less_than_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    task = get_task("sentiment")
-    alone = tuple(e._replace(matched_set=number) for number, e in enumerate(task.splits["validation"]))
-    monkeypatch.setattr(word_counts, "get_task", lambda name: task._replace(splits={"train": alone}))
-    assert bag_of_words_accuracy("sentiment") < 0.45
-
-
-@pytest.mark.parametrize(
-    ("rows", "separable"),
-    [
-        ([("good", 1), ("not good", 0), ("bad", 0)], True),
-        ([("good", 1), ("not good", 0), ("bad", 0), ("not bad", 1)], False),  # the exclusive or
-        ([("a b", 0), ("b a", 1)], False),  # the same words in another order
-        ([("a", 0), ("b", 1), ("c", 2), ("a b c", 2)], True),
-    ],
-)
-def test_a_linear_program_says_whether_word_counts_can_tell_the_labels(rows: list, separable: bool) -> None:
-    assert separable_by_words([Example(text, label, "cell", "template", 0) for text, label in rows]) is separable
+def test_a_linear_program_says_whether_word_counts_can_tell_the_labels() -> None:
+    negated = {"good": 1, "not good": 0, "bad": 0}
+    cases = [(negated, True), (negated | {"not bad": 1}, False)]  # the exclusive or
+    cases += [({"a b": 0, "b a": 1}, False), ({"a": 0, "b": 1, "c": 2, "a b c": 2}, True)]
+    for rows, separable in cases:
+        examples = [Example(text, label, "cell", "template", 0) for text, label in rows.items()]
+        assert separable_by_words(examples) is separable

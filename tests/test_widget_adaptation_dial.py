@@ -1,12 +1,11 @@
 """Laws of the adaptation dial: what it stores comes back, its JS computes what numpy computes, and hands turn it."""
 
-import itertools
 import re
 
 import numpy as np
 import pytest
 from traitlets import TraitError
-from widget_helpers import drag, press, read_picture, set_traits, smallest_side, trait
+from widget_helpers import read_picture, set_traits, smallest_side, trait
 
 from ia3_lab.widgets import AdaptationDial
 from ia3_lab.widgets.adaptation_dial import Story
@@ -57,25 +56,13 @@ def test_what_moves_is_half_the_mean_absolute_change_and_a_dial_starts_where_mos
     ("changes", "says"),
     [
         ({"t": (0, 0.4, 0.1, 0.7, 1)}, "t must rise from 0 to 1"),
-        ({"t": (0, 0.1, 0.4, 0.7, 0.9)}, "t must rise from 0 to 1"),
-        ({"attention": np.full((5, 2, 3, 6, 6), 1 / 6)}, r"shape \(5, 2, 3, 7, 7\) .*got \(5, 2, 3, 6, 6\)"),
         ({"attention": np.full((5, 2, 4, 7, 7), 1 / 7)}, r"shape \(5, 2, 4, 5, 5\)"),  # the other story has 3 heads
         ({"attention": np.full((5, 2, 3, 7, 7), 0.15)}, "rows that sum to 1"),
-        ({"attention": np.full((5, 2, 3, 7, 7), np.nan)}, "rows that sum to 1"),
     ],
 )
 def test_a_story_that_the_script_would_misread_is_refused(changes, says):
     with pytest.raises(TraitError, match=says):
         AdaptationDial([make_story(0, **changes), make_story(1)])
-    AdaptationDial([make_story(0, attention=make_story(0).attention * 1.0009), make_story(1)])
-
-
-def test_a_refused_value_leaves_the_dial_as_it_was():
-    dial = make_dial(t=0.3, story=1, layer=0, head=1, query=2)
-    for name, wrong in {"t": 1.01, "story": 2, "layer": 2, "head": 3, "query": 7}.items():
-        with pytest.raises(TraitError):
-            setattr(dial, name, wrong)
-    assert repr(dial) == "AdaptationDial(change=False, head=1, layer=0, query=2, story=1, t=0.3)"
 
 
 @pytest.mark.parametrize("change", [False, True])
@@ -136,49 +123,23 @@ def assert_shows(page, story: int = 0) -> None:
     assert f"\u201c{tokens[query]}\u201d gives" in sentence and f"to \u201c{tokens[key]}\u201d" in sentence
 
 
-def test_keys_turn_the_dial_and_the_map_follows(widget_page):
-    page = widget_page(make_dial(layer=1, head=2, query=5))
-    assert_shows(page)
-    dial = page.get_by_role("slider", name="t, from")
-    for key, t in (("ArrowRight", 0.01), ("Shift+ArrowRight", 0.11), ("End", 1), ("ArrowLeft", 0.99), ("Home", 0)):
-        press(dial, key)
-        assert trait(page, "t") == pytest.approx(t)
-        assert_shows(page)
-    assert page.locator(".ia3-slider output").get_attribute("aria-live") == "off"  # else a live region of its own
-
-
-@pytest.mark.parametrize("touch", [False, True])
-def test_a_hand_or_a_finger_turns_the_dial_and_chooses_a_head(widget_page, touch):
-    page = widget_page(make_dial(layer=0, head=0), width=390 if touch else 900, touch=touch)
-    dial = page.get_by_role("slider")
-    box = dial.bounding_box()
-    if touch:
-        page.touchscreen.tap(box["x"] + box["width"] * 0.55, box["y"] + box["height"] / 2)
-    else:
-        set_traits(page, t=0.5)
-        drag(page, dial, 0.05 * box["width"])
-    assert 0.5 < trait(page, "t") < 0.6
+def test_a_finger_and_arrows_choose_among_the_heads_which_are_one_tab_stop(widget_page):
+    page = widget_page(make_dial(layer=0, head=0, t=0.55), width=390, touch=True)
     assert "interpolated linearly from t = 0.4 and t = 0.7" in page.locator(".ad-source").inner_text()
+    assert page.locator(".ia3-slider output").get_attribute("aria-live") == "off"  # else a live region of its own
     cell = page.get_by_role("gridcell", name=re.compile("^layer 1, head 2"))
     assert smallest_side(cell) >= 24
-    cell.tap() if touch else cell.click()
+    cell.tap()
     assert (trait(page, "layer"), trait(page, "head")) == (1, 2)
     assert_shows(page)
-
-
-def test_the_heads_are_one_tab_stop_and_arrows_choose_among_them(widget_page):
-    page = widget_page(make_dial(layer=0, head=0, t=0.7))
-    heads = page.locator(".ad-heads")
-    heads.locator("td[tabindex='0']").focus()  # refused if there is more than one
-    presses = (("ArrowRight", 0, 1), ("ArrowDown", 1, 1), ("End", 1, 2), ("ArrowDown", 1, 2), ("Home", 1, 0))
-    for key, layer, head in (*presses, ("Shift+ArrowUp", 0, 0), ("Shift+ArrowRight", 0, 2), ("Control+End", 1, 2)):
+    page.locator(".ad-heads td[tabindex='0']").focus()  # refused if there is more than one
+    for key, layer, head in (("ArrowLeft", 1, 1), ("ArrowUp", 0, 1), ("End", 0, 2), ("Control+Home", 0, 0)):
         page.keyboard.press(key)
         assert (trait(page, "layer"), trait(page, "head")) == (layer, head)
-        chosen = heads.locator("td[aria-selected='true']")
+        chosen = page.locator(".ad-heads td[aria-selected='true']")
         moved = make_dial().stories[0]["moved"][layer][head]
         assert chosen.get_attribute("aria-label") == f"layer {layer}, head {head}: {moved:.2f} moves"
         assert chosen.evaluate("cell => cell === document.activeElement && cell.tabIndex === 0")
-    assert_shows(page)
 
 
 def test_a_cell_of_the_map_is_read_out_when_hovered_and_when_focused(widget_page):
@@ -194,29 +155,18 @@ def test_a_cell_of_the_map_is_read_out_when_hovered_and_when_focused(widget_page
     page.keyboard.press("ArrowUp")
     page.keyboard.press("End")
     assert trait(page, "query") == 4
-    words = f"\u201cnot\u201d gives {now[4, 6]:.2f} of its attention to \u201c[SEP]\u201d ({first[4, 6]:.2f} at t = 0)."
-    assert page.locator(".ia3-say").inner_text().endswith(words)
-    label = page.evaluate("document.activeElement.getAttribute('aria-label')")
-    assert label.startswith(f"\u201cnot\u201d to \u201c[SEP]\u201d: {now[4, 6]:.2f}")
+    words = f"\u201cnot\u201d to \u201c[SEP]\u201d: {now[4, 6]:.2f}"
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(words)
 
 
-def test_another_sentence_keeps_the_word_reset_takes_all_back_and_a_change_has_a_sign(widget_page):
+def test_another_sentence_keeps_the_word_and_a_change_has_a_sign(widget_page):
     page = widget_page(make_dial(t=0.7, layer=0, head=0, query=5))
     page.get_by_label("Sentence").select_option(label="this was bad")
     assert (trait(page, "story"), trait(page, "query")) == (1, 3)
     assert "Note 1." in page.locator(".ia3-dial").inner_text()
     set_traits(page, t=0.55, layer=1, head=1, query=6, change=True)
     assert_shows(page, 1)  # the last token, where a query is beyond the sentence
-    page.get_by_role("button", name="Reset").click()
-    values = [trait(page, name) for name in ("t", "story", "layer", "head", "query", "change")]
-    assert values == [0.7, 0, 0, 0, 5, False]
-    assert_shows(page)
-    for t, end in ((-3, 0), (1.7, 1)):
-        set_traits(page, t=t)
-        page.wait_for_function(f"document.querySelector('.ia3-dial output').textContent === '{end}.00'")
-    assert float(page.locator(".ad-ring").get_attribute("cx")) == 318
-    set_traits(page, layer=1, head=2, t=1)
-    page.get_by_label("change since t = 0").check()
+    set_traits(page, story=0, layer=1, head=2, t=1)
     assert_shows(page)
     texts = [text for text in page.locator(".ad-matrix tbody td").all_text_contents() if text]
     assert {"+", "\u2212"} == {text[0] for text in texts}
@@ -237,43 +187,3 @@ def test_play_runs_to_the_end_a_hand_stops_it_and_less_motion_means_none(widget_
     page.emulate_media(reduced_motion="reduce")
     page.get_by_role("slider").press("ArrowLeft")
     assert page.get_by_role("button", name="Play").count() == 0
-
-
-def test_numbers_in_cells_stand_out_in_both_themes(widget_page):
-    attention = np.zeros((5, LAYERS, HEADS, 7, 7))
-    attention[..., 0] = 1
-    attention[-1] = np.roll(attention[-1], 1, axis=-1)  # all weight moves: the strongest colors there are
-    page = widget_page(AdaptationDial([make_story(0, attention=attention)], t=1))
-    ratio = """() => {
-        const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-        const linear = (x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
-        const light = (color) => {
-            probe.fillStyle = color; probe.fillRect(0, 0, 1, 1);
-            const [r, g, b] = [...probe.getImageData(0, 0, 1, 1).data].map((x) => linear(x / 255));
-            return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
-        };
-        return Math.min(...[...document.querySelectorAll(".ad-grid tbody td")].map((cell) => {
-            const style = getComputedStyle(cell), image = style.backgroundImage.match(/(rgba?|color|oklab)\\([^)]*\\)/);
-            const pair = [light(style.color), light(image ? image[0] : style.backgroundColor)];
-            return Math.max(...pair) / Math.min(...pair);
-        }));
-    }"""
-    for theme, change in itertools.product(("light", "dark"), (False, True)):
-        page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
-        page.get_by_label("change since t = 0").set_checked(change)
-        assert page.evaluate(ratio) >= 4.5
-
-
-@pytest.mark.parametrize("width", [390, 640])
-def test_the_longest_numbers_fit_a_phone_and_turning_the_dial_moves_nothing_on_the_page(widget_page, width):
-    tokens = ["[CLS]", "nobody", "ever", "called", "the", "wedding", "disappointing", "at", "[SEP]"]
-    story = make_story(0, tokens=tokens, attention=smooth_attention(3, 6, 12, 9), t=(0, 0.125, 0.375, 0.625, 1))
-    page = widget_page(AdaptationDial([story], change=True), width=width)
-    page.add_style_tag(content="body { font-family: sans-serif; }")
-    below = page.locator(".ad-heads").bounding_box()["y"]
-    for t in (0.05, 0.25, 0.55, 1):  # long numbers make a long sentence
-        set_traits(page, t=t)
-        page.wait_for_function(f"document.querySelector('.ia3-dial output').textContent === '{t:.2f}'")
-        assert page.locator(".ad-heads").bounding_box()["y"] == pytest.approx(below, abs=1)
-    widths = "all => all.map((cell) => cell.scrollWidth - cell.clientWidth)"
-    assert max(page.locator(".ad-grid tbody td").evaluate_all(widths)) <= 1 or width > 390

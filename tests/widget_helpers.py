@@ -9,6 +9,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 AXE = Path(find_spec("axe_playwright_python").submodule_search_locations[0]) / "axe.min.js"
 #: The first widget of the page, or the first of a class.
 MODEL = "(name => (ia3Widgets[name] ?? Object.values(ia3Widgets)[0])[0])"
+STANDARDS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
+#: The rules of axe for which the theme matters.
+COLORS = ("color-contrast", "link-in-text-block")
 
 
 def trait(page: Any, name: str, widget: str = "") -> Any:
@@ -54,9 +57,15 @@ def press(node: Any, *keys: str) -> None:
         node.press(key)
 
 
-def fits(page: Any) -> bool:
-    """Return whether nothing is wider than the page."""
-    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+def assert_fits(page: Any) -> None:
+    """Fail if the page scrolls sideways, or a text of a chart leaves its widget or, where that scrolls, the chart."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    cut = """() => [...document.querySelectorAll(".ia3 svg text")].filter((text) => {
+        const around = text.closest(text.closest("[class$=-scroll]") ? "svg" : ".ia3");
+        const [label, room] = [text, around].map((node) => node.getBoundingClientRect());
+        return label.width && (label.left < room.left - 2 || label.right > room.right + 2);
+    }).map((text) => text.textContent)"""
+    assert page.evaluate(cut) == []
 
 
 def smallest_side(node: Any) -> float:
@@ -64,12 +73,18 @@ def smallest_side(node: Any) -> float:
     return min(min(box["width"], box["height"]) for box in (one.bounding_box() for one in node.all()))
 
 
-def violations(page: Any) -> list[tuple[str, str]]:
-    """Return what axe finds in the widgets of a page: rule and element."""
-    page.evaluate(AXE.read_text("utf8"))
-    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    found = page.evaluate("rules => axe.run({ include: ['.ia3'] }, { runOnly: rules })", rules)["violations"]
-    return [(rule["id"], node["html"][:120]) for rule in found for node in rule["nodes"]]
+def violations(page: Any, inside: str = ".ia3", rules: tuple[str, ...] = STANDARDS, but: tuple[str, ...] = ()) -> list:
+    """Return what axe finds in a part of a page: rule, element, and what to do."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text("utf8"))
+    options = {"resultTypes": ["violations"], "runOnly": rules, "preload": False}
+    options["rules"] = {rule: {"enabled": False} for rule in but}
+    found = page.evaluate("([inside, options]) => axe.run({ include: [inside] }, options)", [inside, options])
+    return [
+        f"{rule['id']}: {node['html'][:160]} - {node['failureSummary']}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
 
 
 def read_picture(widget: Any) -> tuple[str, list[str]]:

@@ -50,8 +50,8 @@ class AdapterReport:
         return sum(row.total for row in self.rows)
 
     @property
-    def differences(self) -> tuple[str, ...]:
-        """How the places differ from the paper's, in words; empty where they are the paper's."""
+    def verdict(self) -> str:
+        """How the places differ from the paper's, in words, or "as in the paper"."""
         found: Counter = Counter()
         for row in self.rows:
             found.update(dict.fromkeys(row.vector.split(), row.copies))
@@ -61,12 +61,7 @@ class AdapterReport:
         fused = ["scales Q too"] if any(row.matrix == "W_qkv" and row.vector != "-" for row in self.rows) else []
         extra = sorted({f"also the {row.side} of {row.matrix}" for row in self.rows if row.vector == "-"})
         unknown = {f"unknown: the {row.side} of {row.modules.split('.')[-1]}" for row in self.rows if row.vector == "?"}
-        return (*missing, *partly, *fused, *extra, *sorted(unknown))
-
-    @property
-    def verdict(self) -> str:
-        """The differences in one line, or "as in the paper"."""
-        return "; ".join(self.differences) or "as in the paper"
+        return "; ".join((*missing, *partly, *fused, *extra, *sorted(unknown))) or "as in the paper"
 
     def __str__(self) -> str:
         line = "{:<9}  {:<6}  {:>10}  {:>6}  {:>8}  {}".format

@@ -44,7 +44,6 @@ def plot_lines(
     vlines: Mapping[float, str] | None = None,
     labels: Mapping[str, str] | None = None,
     roles: Sequence[str] = _SERIES,
-    start: int = 0,
     ax: Axes | None = None,
     **axes: Any,
 ) -> Axes:
@@ -63,13 +62,13 @@ def plot_lines(
         Thin lines across, with what stands beside them.
     labels : mapping of str to str, optional
         What the legend says instead of the names of some series.
-    roles, start
-        Roles of the colors by place, and the place of the first: a panel may go on where another stopped.
+    roles : sequence of str
+        Roles of the colors by place.
     """
     ax, series = axes_for(ax), dict(series)
     _draw_references(ax, hlines or {}, vlines or {})
     for i, (name, values) in enumerate(series.items()):
-        runs, look = np.atleast_2d(values), _look(name, start + i, roles, labels)
+        runs, look = np.atleast_2d(values), _look(name, i, roles, labels)
         mean = runs.mean(axis=0)
         here = np.arange(mean.size) if x is None else np.asarray(x[name] if isinstance(x, Mapping) else x)
         down, up = np.broadcast_to(0.0 if spread is None else spread[name], (2, mean.size))

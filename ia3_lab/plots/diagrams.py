@@ -1,4 +1,4 @@
-"""Diagrams of where the vectors multiply: in a transformer block (chapter 1), in a feed-forward network (chapter 5)."""
+"""Diagrams of where the vectors multiply: in a transformer block, in a feed-forward network."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -39,16 +39,16 @@ def plot_rescaling_places(*, cross_attention: bool = False, ax: Axes | None = No
 
 
 def plot_feed_forward_places(
-    places: Sequence[tuple[str, int, tuple[int, ...]]], *, highlight: int = -1, ax: Axes | None = None, **axes: Any
+    places: Sequence[tuple[str, int, tuple[int, ...]]], *, ax: Axes | None = None, **axes: Any
 ) -> Axes:
     """Draw x -> W_1 -> GELU -> W_2 once for each place, with a mark where the rescaling vector multiplies.
 
     A place is a label, the position 0 (before W_1), 1 (after W_1), 2 (after GELU) or 3 (after W_2), and the vector's
-    shape; ``highlight`` is the index of the paper's.
+    shape; the last place is the paper's.
     """
     ax = axes_for(ax, FIGURE_WIDTH, 0.2 + 1.3 * len(places))
     for row, (label, position, shape) in enumerate(places):
-        y, right = -2.2 * row, row == highlight % len(places)
+        y, right = -2.2 * row, row == len(places) - 1
         _text(ax, 0.0, y + 0.95, label + ("  (the paper's $l_{ff}$)" if right else ""), ha="left", fontsize=10)
         _draw_chain(ax, y)
         color = figure_color("ff" if right else "bad")

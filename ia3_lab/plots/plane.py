@@ -1,4 +1,4 @@
-"""Drawings in the plane, for chapter 2. All take ``ax`` and ``**axes`` as `plot_lines` does, and return the Axes."""
+"""Drawings in the plane. All take ``ax`` and ``**axes`` as `plot_lines` does, and return the Axes."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -26,6 +26,7 @@ _LORA = {
 }
 
 _Parameters = dict[str, nn.Parameter]
+_Attach = Callable[[nn.Module, torch.Generator | None], _Parameters]
 
 
 class Method(NamedTuple):
@@ -36,18 +37,18 @@ class Method(NamedTuple):
     """
 
     label: str
-    attach: Callable[[nn.Module, torch.Generator | None], _Parameters]
+    attach: _Attach
     count: Callable[[ModelConfig], int]
 
 
-def _ia3(encoder: nn.Module, generator: torch.Generator | None) -> _Parameters:
-    attach(encoder, output=[_KEY, _VALUE], input=_FEED_FORWARD_OUTPUT)
-    return adapter_parameters(encoder)
+def _ia3(*others: str) -> _Attach:
+    """Put vectors at IA³'s own places, and on the output of other layers."""
 
+    def put(encoder: nn.Module, generator: torch.Generator | None) -> _Parameters:
+        attach(encoder, output=[_KEY, _VALUE, *others], input=_FEED_FORWARD_OUTPUT)
+        return adapter_parameters(encoder)
 
-def _ia3_everywhere(encoder: nn.Module, generator: torch.Generator | None) -> _Parameters:
-    attach(encoder, output=[_KEY, _VALUE, *_OTHER_LINEAR], input=_FEED_FORWARD_OUTPUT)
-    return adapter_parameters(encoder)
+    return put
 
 
 def _lora(rank: int, where: str) -> Method:
@@ -60,7 +61,7 @@ def _lora(rank: int, where: str) -> Method:
     return Method(f"LoRA r = {rank}, {where}", put, lambda config: counting.count_lora(config, rank, targets).total)
 
 
-def _named(choose: Callable[[str], bool]) -> Callable[[nn.Module, torch.Generator | None], _Parameters]:
+def _named(choose: Callable[[str], bool]) -> _Attach:
     """Train parameters that the encoder has already."""
     return lambda encoder, generator: {name: p for name, p in encoder.named_parameters() if choose(name)}
 
@@ -68,7 +69,7 @@ def _named(choose: Callable[[str], bool]) -> Callable[[nn.Module, torch.Generato
 #: name -> method, in the order of the book's tables
 METHODS: dict[str, Method] = {
     "head": Method("head only", _named(lambda name: False), lambda config: 0),
-    "ia3": Method("IA³", _ia3, lambda config: counting.count_ia3(config).total),
+    "ia3": Method("IA³", _ia3(), lambda config: counting.count_ia3(config).total),
     "lora-r1-qv": _lora(1, "q and v"),
     "lora-r4-qv": _lora(4, "q and v"),
     "lora-r1-kvff": _lora(1, "IA³'s places"),
@@ -92,7 +93,7 @@ SWEPT: dict[str, Method] = {
     "ia3": METHODS["ia3"],
     "ia3-linear": Method(
         "IA³, every linear layer",
-        _ia3_everywhere,
+        _ia3(*_OTHER_LINEAR),
         lambda config: config.num_layers * (4 * config.d_model + 2 * config.d_ff),
     ),
     **{name: METHODS[name] for name in ("lora-r1-qv", "lora-r4-qv", "lora-r4-kvff", "full")},

@@ -28,7 +28,7 @@ SWEEP = {
     16: (48, (0, -1, 1, -2, 2, -3, 3)),
     512: (192, (-2, -3, -1)),
 }
-SWEEP_DRAWS, ORDERS = (8, 9, 10), (0, 1)
+_SWEEP_DRAWS, _ORDERS = (8, 9, 10), (0, 1)
 
 
 class Trial(NamedTuple):
@@ -101,7 +101,7 @@ def sweep_runs(settings: Mapping[str, Trial]) -> list[Run]:
     return [
         Run("sweep", task, k, method, draw, _rate(chosen.lr + quarters), _rate(chosen.head_lr), steps, order)
         for k, (steps, offsets) in SWEEP.items()
-        for draw, order in product(SWEEP_DRAWS, ORDERS)
+        for draw, order in product(_SWEEP_DRAWS, _ORDERS)
         for quarters, task, method in product(offsets, HEADLINE_TASKS, SWEPT)
         for chosen in [settings[method.removesuffix("-linear")]]
     ]
@@ -159,19 +159,19 @@ def search(method: str, results: Mapping[Run, Result]) -> Search:
 
 def _search_rule(method: str) -> Iterator[list[Trial]]:
     """Ask for trials, be sent the scores, return the chosen trial."""
-    main = "head_lr" if method == "head" else "lr"
-    start = _START_LR[method]
+    start, main = _START_LR[method], "head_lr" if method == "head" else "lr"
     at = Trial(None, start, 1) if method == "head" else Trial(start, _START_HEAD_LR, 1)
-    at = yield from _climb(at, main, [start + offset for offset in (-4, -2, 0, 2, 4)], 2)
-    at = yield from _climb(at, main, [getattr(at, main) + offset for offset in (-1, 0, 1)], 1)
+    at = yield from _climb(at, main, -4, -2, 0, 2, 4)
+    at = yield from _climb(at, main, -1, 0, 1)
     if method != "head":
-        at = yield from _climb(at, "head_lr", [at.head_lr + offset for offset in (-2, 0, 2)], 2)
-    at = yield from _climb(at, "steps", [at.steps + offset for offset in (-1, 0, 1)], 1)
-    return (yield from _climb(at, main, [getattr(at, main) + offset for offset in (-1, 0, 1)], 1))
+        at = yield from _climb(at, "head_lr", -2, 0, 2)
+    at = yield from _climb(at, "steps", -1, 0, 1)
+    return (yield from _climb(at, main, -1, 0, 1))
 
 
-def _climb(at: Trial, axis: str, values: list[int], stride: int) -> Iterator[list[Trial]]:
-    """Move along one axis until the best tried value has a neighbor on both sides."""
+def _climb(at: Trial, axis: str, *offsets: int) -> Iterator[list[Trial]]:
+    """Move along one axis, from offsets to where it stands, until the best tried value has a neighbor on both sides."""
+    values, stride = [getattr(at, axis) + offset for offset in offsets], offsets[1] - offsets[0]
     while True:
         tried = yield [at._replace(**{axis: value}) for value in values]
         best = max(values, key=lambda value: tried[at._replace(**{axis: value})])

@@ -53,13 +53,13 @@ def read_runs(path: Path = FEW_SHOT) -> pd.DataFrame:
     return pd.DataFrame([run._asdict() | result._asdict() for run, result in read_log(path).items()])
 
 
-def by_draw(runs: pd.DataFrame, task: str, k: int, measure: str = "accuracy") -> pd.DataFrame:
-    """Return a measure of the final runs of one cell: a row for each draw, a column for each method.
+def by_draw(runs: pd.DataFrame, task: str, k: int) -> pd.DataFrame:
+    """Return the accuracies of the final runs of one cell: a row for each draw, a column for each method.
 
     A paired difference is a difference of two columns. A ValueError if a draw is there twice, with other settings.
     """
     cell = runs[(runs.stage == "final") & (runs.task == task) & (runs.k == k)]
-    return cell.pivot(index="draw", columns="method", values=measure)
+    return cell.pivot(index="draw", columns="method", values="accuracy")
 
 
 class Interval(NamedTuple):

@@ -1,7 +1,8 @@
 """The IA3 vectors that the method's authors published for T0-3B, as a table: 192 vectors, 540,672 numbers.
 
-The package carries a summary, so that chapter 6 needs no network; ``scripts/summarize_t03b.py`` derived it from the
-authors' file, which `read_vectors` fetches whole.
+The package carries a summary, so that the book needs no network; ``scripts/summarize_t03b.py`` derives it from the
+authors' file. Opened in their repository: LICENSE, README.md, configs/ia3.json, configs/pretrain.json,
+src/models/lora.py and bin/pretrain_3b.sh.
 
 >>> summary = read_summary()
 >>> len(summary.vectors), summary.overall["entries"], summary.overall["negatives"]
@@ -10,7 +11,6 @@ authors' file, which `read_vectors` fetches whole.
 True
 """
 
-import hashlib
 import json
 from importlib import resources
 from pathlib import Path
@@ -20,9 +20,6 @@ import numpy as np
 import pandas as pd
 
 SUMMARY = Path(str(resources.files("ia3_lab.study"))) / "data" / "t03b-ia3-summary.json"
-#: Where the authors' file comes from and what it is, as the summary says. Opened there: LICENSE, README.md,
-#: configs/ia3.json, configs/pretrain.json, src/models/lora.py and bin/pretrain_3b.sh.
-SOURCE = json.loads(SUMMARY.read_text("utf8"))["source"]
 NUM_HEADS = 32
 #: Edges of the bins of every histogram, shape (82,): 0.025 apart, one bin centered on 1.
 EDGES = np.linspace(-0.0125, 2.0125, 82)
@@ -75,31 +72,6 @@ def pool(vectors: pd.DataFrame) -> pd.Series:
         "histogram": vectors["histogram"].sum(),
     }
     return pd.Series(_tidy(statistics | vectors[list(_COUNTS)].sum().to_dict()))
-
-
-def read_vectors(path: Path | None = None) -> dict[str, np.ndarray]:
-    """Read the authors' file: every entry of every vector, shape (d,), by the name it has there.
-
-    Without a path it is fetched (2.2 MB) and kept in torch's cache. Nothing in the file is ever run.
-
-    Raises
-    ------
-    ValueError
-        If it is another file.
-    """
-    import torch
-
-    if path is None:
-        path = Path(torch.hub.get_dir()) / Path(SOURCE["path"]).name
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            url = "{repository}/raw/{commit}/{path}".format(**SOURCE)
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=SOURCE["sha256"], progress=False)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != SOURCE["sha256"]:
-        raise ValueError(f"{path} is not the published file: its sha256 is {digest}, expected {SOURCE['sha256']}")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: tensor.float().reshape(-1).numpy() for name, tensor in state.items()}
 
 
 def _place(name: str) -> dict[str, str | int]:

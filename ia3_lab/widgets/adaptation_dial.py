@@ -73,14 +73,6 @@ class AdaptationDial(BookWidget):
         words = {"tokens": list(story.tokens), "truth": story.truth, "note": story.note}
         return words | {name: values.tolist() for name, values in numbers.items()}
 
-    @traitlets.validate("story", "layer", "head", "query")
-    def _check_index(self, proposal: Any) -> int:
-        name, longest = proposal.trait.name, max(len(story["tokens"]) for story in self.stories)
-        sizes = {"story": len(self.stories), "layer": self.shape[0], "head": self.shape[1], "query": longest}
-        if proposal.value >= sizes[name]:
-            raise traitlets.TraitError(f"{name} must be from 0 to {sizes[name] - 1}, got {proposal.value}.")
-        return proposal.value
-
     def figure(self) -> tuple[Figure, str]:
         """Return the attention map beside the curve of the probability, and the chosen row in words."""
         story, maps = self.stories[self.story], self._attention[self.story][:, self.layer, self.head]

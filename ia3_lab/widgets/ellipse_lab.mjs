@@ -235,7 +235,7 @@ function readings() {
   return { node: h("dl", { class: "readings" }, ...Object.keys(names).map(line)), draw };
 }
 
-/** The game: targets, a bar for the mismatch with a mark at what this method can reach, a sentence, a way out. */
+/** The game: targets, a bar for what is missed with a mark at what this method can reach, a sentence, a way out. */
 function game(model, put, go) {
   const targets = [["none", "none"], ["upright", "upright"], ["tilted", "tilted"], ["large", "tilted, large"],
     ["rotation", "rotation"]];
@@ -244,7 +244,7 @@ function game(model, put, go) {
   const live = liveRegion(), fill = h("i", { class: "fill" }), mark = h("i", { class: "mark" });
   const bar = h("div", { class: "bar", "aria-hidden": "true" }, fill, mark);
   const show = button("Show me", () => go(answer(readTraits(model, NAMES))));
-  const score = h("div", { class: "score" }, h("span", {}, "mismatch"), bar, show);
+  const score = h("div", { class: "score" }, h("span", {}, "missed"), bar, show);
   const node = h("div", { class: "game" }, choice.node, score, ...live.nodes);
   const draw = (state) => {
     const { misfit, floor, match, text } = verdict(state), on = misfit != null;

@@ -1,7 +1,7 @@
 // The Ellipse Lab's mathematics, and its words: pure functions of a state. Row vectors: x' = x M.
 
 const LIMIT = 2.5;                     // entries of l, a and b
-const MATCH = 0.03;                    // a mismatch below this counts as a match
+const MATCH = 0.03;                    // less than this missed counts as a match
 const TURN = 30;                       // degrees of the rotation that is asked for
 const DEGREES = 180 / Math.PI;
 
@@ -85,11 +85,17 @@ export function targetMatrix(name) {
   return times(scalingMatrix([long, short]), rotationMatrix(angle));
 }
 
-/** Relative Frobenius distance to the target: between the shapes M^T M, or for "rotation" between the maps. */
+const IDENTITY = scalingMatrix([1, 1]);
+
+/** What is compared with the target: the shape M^T M, or for "rotation" the map itself. */
+const seenAs = (m, name) => (name === "rotation" ? m : shapeOf(m));
+
+/** Frobenius norm of the wanted change: how far the target is from where l = 1 starts. */
+const change = (name) => norm(minus(seenAs(targetMatrix(name), name), IDENTITY));
+
+/** The part of the wanted change that a map misses: 0 at the target, 1 at the start. */
 export function misfit(m, name) {
-  const goal = targetMatrix(name);
-  if (name === "rotation") return norm(minus(m, goal)) / norm(goal);
-  return norm(minus(shapeOf(m), shapeOf(goal))) / norm(shapeOf(goal));
+  return norm(minus(seenAs(m, name), seenAs(targetMatrix(name), name))) / change(name);
 }
 
 /** The l that comes nearest to the target and the mismatch it leaves: what stands off the diagonal is out of reach. */
@@ -102,15 +108,15 @@ export function bestDiagonal(name) {
 /** The smallest mismatch of I + a^T b. A line of points stays put, so one half-axis is at most 1 and one at least 1. */
 export function bestRankOne(name) {
   const goal = targetMatrix(name);
-  if (name === "rotation") return svd(minus(goal, scalingMatrix([1, 1]))).half_axes[1] / norm(goal);
+  if (name === "rotation") return svd(minus(goal, IDENTITY)).half_axes[1] / change(name);
   const [long, short] = svd(goal).half_axes;
-  return Math.hypot(Math.max(0, 1 - long * long), Math.max(0, short * short - 1)) / norm(shapeOf(goal));
+  return Math.hypot(Math.max(0, 1 - long * long), Math.max(0, short * short - 1)) / change(name);
 }
 
 /** Pairs a, b that reach the target: one pair where that is possible, else two. */
 export function loraSolution(name) {
-  const goal = targetMatrix(name), identity = scalingMatrix([1, 1]);
-  if (name === "rotation") return twoPairs(identity, minus(goal, identity));
+  const goal = targetMatrix(name);
+  if (name === "rotation") return twoPairs(IDENTITY, minus(goal, IDENTITY));
   const { half_axes: [long, short], angle } = svd(goal);
   const axes = rotationMatrix(angle ?? 0);                                     // rows: the ellipse's two directions
   const stretch = times(times(transpose(axes), scalingMatrix([long, short])), axes);
@@ -125,7 +131,7 @@ function onePair(long, short, stretch, axes) {
   const back = apply([along / long, Math.sqrt(1 - along * along) / short], axes);
   const turn = rotationMatrix(angleBetween(still, back));
   const reads = [-still[1], still[0]];
-  const writes = apply(reads, minus(times(turn, stretch), scalingMatrix([1, 1])));
+  const writes = apply(reads, minus(times(turn, stretch), IDENTITY));
   const size = Math.sqrt(Math.hypot(...writes));
   return { rank: 1, a: reads.map((v) => v * size), b: writes.map((v) => v / size) };
 }
@@ -198,7 +204,7 @@ export function verdict(state) {
   const floor = ia3 ? bestDiagonal(name).misfit : state.rank === 1 ? bestRankOne(name) : 0;
   const match = now < MATCH, reachable = floor < MATCH, closest = now - floor < 0.01;
   const whose = ia3 ? "any l" : `rank ${state.rank}`, why = WHY[ia3 ? name : "rank"] ?? WHY.tilted;
-  let text = `Mismatch ${percent(now)}. The best that ${whose} can do is ${percent(floor)}, the mark on the bar.`;
+  let text = `Missed: ${percent(now)} of the change. The best ${whose} can do is ${percent(floor)}, the mark on the bar.`;
   if (match) text = MATCHED[ia3 ? "ia3" : name];
   else if (closest && !reachable) text = `As near as ${whose} comes: ${percent(floor)} stays out of reach. ${why}`;
   return { misfit: now, floor, match, text };

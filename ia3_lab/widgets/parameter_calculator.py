@@ -4,7 +4,7 @@ from operator import index
 from typing import Any
 
 from matplotlib.figure import Figure
-from traitlets import Dict, Enum, Int, List, TraitError, Union, validate
+from traitlets import Dict, Enum, Int, List, Union
 
 from ia3_lab.config import PRESETS, ModelConfig
 from ia3_lab.counting import DTYPE_BYTES, MATRICES, SAME_PLACES, VECTORS, count_ia3, count_lora, count_matrices
@@ -12,8 +12,8 @@ from ia3_lab.plots import plot_bars
 from ia3_lab.style import format_bytes
 from ia3_lab.widgets.base import BookWidget, Number
 
-_SMALL = {"d_model": 512, "d_ff": 2048, "num_layers": 6, "num_heads": 8, "num_kv_heads": 8, "num_decoder_layers": 0}
-_START = _SMALL | {"gated_ffn": False}
+_START = {"d_model": 512, "d_ff": 2048, "num_layers": 6, "num_heads": 8, "num_kv_heads": 8}
+_START |= {"num_decoder_layers": 0, "gated_ffn": False}
 _NO_MODEL = "These sizes make no model."
 _FIELDS = (*_START, "d_head", "base_parameters")
 
@@ -26,12 +26,12 @@ class ParameterCalculator(BookWidget):
     preset : str
         A key of ``ia3_lab.config.PRESETS``, or ``"custom"``.
     custom : dict
-        Sizes by the names of ``ModelConfig``; what is left out is that of a small model. Sizes that make no model are
-        allowed here, also None for an empty field: the widget says what is wrong with them.
+        Sizes by the names of ``ModelConfig``. Sizes that make no model are allowed here, also None for an empty field:
+        the widget says what is wrong with them.
     rank : int
         LoRA's r, from 1 to 64.
     targets, vectors : list of str
-        What LoRA adapts and what IA3 learns, kept once each in their usual order. ``"W_gate"`` counts on gated models.
+        What LoRA adapts and what IA3 learns; each counts once, and ``"W_gate"`` on gated models.
     dtype : {"float32", "float16"}
         How one number is stored.
 
@@ -52,16 +52,6 @@ class ParameterCalculator(BookWidget):
         read_only=True,
     ).tag(sync=True, shown=False)
 
-    @validate("targets", "vectors")
-    def _in_order(self, proposal: Any) -> list[str]:
-        return [role for role in (*VECTORS, *MATRICES) if role in proposal.value]
-
-    @validate("custom")
-    def _complete(self, proposal: Any) -> dict[str, Any]:
-        if unknown := set(proposal.value) - set(_START):
-            raise TraitError(f"custom takes {', '.join(_START)}, got {min(unknown)!r}.")
-        return {**_START, **proposal.value}
-
     def config(self) -> ModelConfig:
         """Return the sizes on show; custom sizes that make no model raise an error."""
         if self.preset != "custom":
@@ -80,9 +70,9 @@ class ParameterCalculator(BookWidget):
         lora = count_lora(config, self.rank, targets) if targets else None
         numbers: dict[str, Any] = {"base": config.base_parameters or count_matrices(config)}
         for name, count in (("ia3", ia3), ("lora", lora)):
-            numbers[name] = count and count.total
-            numbers[f"{name}_bytes"] = count and count.bytes(self.dtype)
-            numbers[f"{name}_per_gigabyte"] = count and count.adapters_per_gigabyte(self.dtype)
+            size = count and count.bytes(self.dtype)
+            numbers |= {name: count and count.total, f"{name}_bytes": size}
+            numbers[f"{name}_per_gigabyte"] = size and 10**9 // size
         return numbers | {"ratio": lora.total / ia3.total if ia3 and lora else None}
 
     def figure(self) -> tuple[Figure, str]:

@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
-from traitlets import Bool, Bytes, Enum, Int, List, TraitError, Unicode, validate
+from traitlets import Bool, Bytes, Enum, Int, List, TraitError, Unicode
 
 from ia3_lab.plots import plot_entries, plot_histogram
+from ia3_lab.study.t03b import EDGES
 from ia3_lab.style import FIGURE_WIDTH
 from ia3_lab.widgets.base import BookWidget
 
-#: Edges of the bins: 0.025 apart, one bin centered on 1. What lies below and above them is counted as well.
-_EDGES = np.linspace(-0.0125, 2.0125, 82)
 _KINDS = ("k", "v", "ff")
 
 
@@ -34,9 +33,12 @@ class VectorSet(NamedTuple):
 
 
 def summarize(values: ArrayLike) -> dict[str, Any]:
-    """Return figures, counts and all entries of a rescaling vector, shape (d,), as the columns of a table."""
+    """Return figures, counts and all entries of a rescaling vector, shape (d,), as the columns of a table.
+
+    What lies below and above the bins of the published vectors is counted as well.
+    """
     values = np.asarray(values, dtype=float)
-    below, *histogram, above = np.histogram(values, [-np.inf, *_EDGES, np.inf])[0].tolist()
+    below, *histogram, above = np.histogram(values, [-np.inf, *EDGES, np.inf])[0].tolist()
     figures = {"entries": values.size, "mean": values.mean(), "rms": np.sqrt(np.mean((values - 1) ** 2))}
     counts = {"near_one": (np.abs(values - 1) <= 0.2).sum(), "negatives": (values < 0).sum()}
     spread = {"below": below, "histogram": np.array(histogram), "above": above}
@@ -75,12 +77,6 @@ class VectorExplorer(BookWidget):
         self.set_trait("numbers", b"".join(map(_packed, self._sets.values())))
         super().__init__(**{"model": next(iter(self._sets))} | traits)
 
-    @validate("model")
-    def _check_model(self, proposal: Any) -> str:
-        if proposal.value not in self._sets:
-            raise TraitError(f"model must be one of {', '.join(map(repr, self._sets))}, got {proposal.value!r}.")
-        return proposal.value
-
     def _row(self) -> pd.Series:
         """Return the vector on show: of the first part, the last kind, the nearest layer where there is no such one."""
         table = self._sets[self.model].table.sort_values("layer", kind="stable")
@@ -99,7 +95,7 @@ class VectorExplorer(BookWidget):
         values[row.moved_units] = row.moved_values
         drawn = Figure(figsize=(FIGURE_WIDTH, 4.8))
         upper, lower = drawn.subplots(2)
-        plot_histogram({row.kind: row.histogram}, bins=_EDGES, counted=True, ax=upper, title=title)
+        plot_histogram({row.kind: row.histogram}, bins=EDGES, counted=True, ax=upper, title=title)
         plot_entries(values, row.kind, ax=lower, title=f"the {known} farthest from 1" if known < row.entries else "")
         lower.collections[0].set_rasterized(True)  # thousands of lines would be as many paths
         figures = f"Rms deviation from 1: {row.rms:.3f}; {row.near_one / row.entries:.1%} within 0.8 to 1.2"
