@@ -94,7 +94,7 @@ class Pages:
         return self._go(page, name)
 
     def follow(self, name: str, *, width: int) -> Any:
-        """Open a page in the tab of the one before, if there is one: with all its scripts at hand, for half the work."""
+        """Open a page in the tab of the one before, if there is one: its scripts are at hand, for half the work."""
         if not self.contexts:
             return self.open(name, width=width)
         (page,) = self.contexts[-1].pages
