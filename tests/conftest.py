@@ -95,6 +95,7 @@ class Pages:
 
     def follow(self, name: str, *, width: int) -> Any:
         """Open a page in the tab of the one before, if there is one: its scripts are at hand, for half the work."""
+        self.problems.clear()
         if not self.contexts:
             return self.open(name, width=width)
         (page,) = self.contexts[-1].pages
@@ -141,17 +142,10 @@ def page_of(any_pages: Pages) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture(scope="module")
 def tab(browser: Any, site_url: str) -> Iterator[Pages]:
+    """Open pages one after the other in one tab, with the problems of the last one."""
     pages = Pages(browser, site_url)
     yield pages
     pages.close()
-
-
-@pytest.fixture
-def follow(tab: Pages) -> Iterator[Callable[..., Any]]:
-    """Open pages one after the other in one tab; after each test, fail on anything that went wrong on one of them."""
-    yield tab.follow
-    problems, tab.problems = tab.problems, []
-    assert problems == []
 
 
 @pytest.fixture

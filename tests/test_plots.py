@@ -79,11 +79,6 @@ def test_figures_are_transparent_and_have_the_colors_of_the_palette_after_use_st
     assert set_to["axes.prop_cycle"].by_key()["color"][:2] == [figure_color("ia3"), figure_color("lora")]
 
 
-def test_a_megabyte_is_a_million_bytes() -> None:
-    counts = {0: "0 B", 999_999: "1.00 MB", 55_296: "55.3 kB", 13.5e9: "13.5 GB"}
-    assert {count: style.format_bytes(count) for count in counts} == counts
-
-
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_chart_draws_on_the_axes_it_is_given_with_the_labels_it_is_given_and_leaves_pyplot_alone(name: str):
     ax = Figure().subplots()
@@ -133,14 +128,6 @@ def test_marks_stand_apart_on_the_page_and_not_in_the_data_and_every_bar_is_in_s
     assert_allclose(ends, [[0.5, 1.5], [-1.0, 7.0], [1.9, 2.2], [4.9, 14.0]])
     (low, high), plain = ax.get_ylim(), plots.plot_lines([8, 16], PAIR, apart=9).get_ylim()
     assert low < -1.0 < 0.5 < plain[0] and plain[1] < 6.0 < 14.0 < high  # the control: no bars
-
-
-def test_ticks_that_are_given_are_the_only_ones_and_labels_and_lines_across_carry_their_words():
-    across = {"hlines": {0.5: "guessing"}, "vlines": {2: ""}, "labels": {"one": "a word"}}
-    ax = plots.plot_lines([1, 4], PAIR, xscale="log", xticks=[1, 2, 4], **across)
-    assert ax.xaxis.get_minorticklocs().size == 0
-    assert (words(ax.get_xticklabels()), words(ax.get_legend().get_texts())) == (["1", "2", "4"], ["a word", "two"])
-    assert (ax.lines[0].get_ydata()[0], ax.lines[1].get_xdata()[0], words(ax.texts)) == (0.5, 2, ["guessing", ""])
 
 
 def test_bars_have_their_lengths_side_by_side_or_behind_each_other_and_the_base_model_is_hollow():

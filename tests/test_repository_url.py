@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,15 +23,12 @@ def addresses(text: str) -> set[str]:
     return {address for address in found if address.split("/")[3] not in OTHERS}
 
 
-def test_a_text_carries_the_address_of_the_configuration_and_no_other() -> None:
+def test_a_text_carries_the_address_of_the_configuration_and_no_other_and_no_source_file_any() -> None:
     found = {path.name: addresses(path.read_text("utf8")) for path in TEXTS}
     assert set().union(*found.values()) == {CURRENT}
     notebooks = {name for name in found if name.endswith(".ipynb")}
     assert {name for name in found if found[name]} >= MUST_CARRY | notebooks
     assert addresses("see https://github.com/a/fork. https://github.com/you/b") == {"https://github.com/a/fork"}
-
-
-def test_no_source_file_carries_the_address() -> None:
     sources = [ROOT / "Makefile", ROOT / "_toc.yml", *(ROOT / ".github").rglob("*.yml")]
     for folder in ("ia3_lab", "scripts", "_ext", "_static", "bench"):
         sources += [path for path in (ROOT / folder).rglob("*.*") if path.suffix in (".py", ".mjs", ".js", ".css")]
@@ -43,7 +39,7 @@ def make_repository(folder: Path, url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["make", "repository", f"URL={url}"], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_the_command_changes_every_copy_and_there_is_a_way_back(tmp_path: Path) -> None:
+def test_the_command_changes_every_copy_there_is_a_way_back_and_what_is_no_address_is_refused(tmp_path: Path) -> None:
     for path in [*TEXTS, ROOT / "Makefile"]:
         copy = tmp_path / path.relative_to(ROOT)
         copy.parent.mkdir(exist_ok=True)
@@ -58,9 +54,6 @@ def test_the_command_changes_every_copy_and_there_is_a_way_back(tmp_path: Path) 
     assert [path for path in before if CURRENT in after[path].replace(alike, "")] == []
     make_repository(tmp_path, CURRENT).check_returncode()
     assert {path: path.read_text("utf8") for path in before} == before
-
-
-@pytest.mark.parametrize("url", ["", "a/b", "https://github.com/a"])
-def test_something_else_is_refused_with_an_example(url: str) -> None:
-    refused = make_repository(ROOT, url)
-    assert refused.returncode and "URL=https://github.com/you/your-book" in refused.stdout
+    for url in ("", "a/b", "https://github.com/a"):
+        refused = make_repository(ROOT, url)
+        assert refused.returncode and "URL=https://github.com/you/your-book" in refused.stdout

@@ -17,7 +17,7 @@ from widget_helpers import COLORS, SVG, assert_fits, drag, middle, press, read_p
 
 from ia3_lab import geometry, widgets
 from ia3_lab.style import figure_color
-from ia3_lab.widgets import AttentionHead, EllipseLab
+from ia3_lab.widgets import EllipseLab
 from ia3_lab.widgets.adaptation_dial import Story
 from ia3_lab.widgets.ellipse_lab import target_matrix
 from ia3_lab.widgets.vector_explorer import VectorSet, summarize
@@ -42,8 +42,13 @@ each_widget = pytest.mark.parametrize("name", widgets.__all__)
 
 
 @each_widget
-def test_a_notebook_gets_a_plain_text_and_a_picture_which_reach_nothing_else_of_it(name: str) -> None:
+def test_an_unknown_name_is_refused_and_a_notebook_gets_a_text_and_a_picture_which_reach_nothing_else_of_it(
+    name: str,
+) -> None:
     data = (widget := MAKERS[name]())._repr_mimebundle_()[0]
+    with pytest.raises(TraitError, match="'l_kk'") as error:
+        MAKERS[name](l_kk=[1.0])
+    assert all(re.search(rf"\b{one}\b", str(error.value)) for one in re.findall(r"(\w+)=", repr(widget)))
     assert data["text/plain"] == repr(widget) and re.fullmatch(rf"{name}\(\w+=.*\)", repr(widget))
     assert "0x" not in repr(widget) and len(repr(widget)) < 300
     plt.figure()
@@ -79,19 +84,6 @@ def test_the_picture_of_the_ellipse_lab_shows_the_image_of_the_circle_and_the_ta
     assert "half-axes {:.2f} and {:.2f}".format(*geometry.read_svd(lab.matrix).half_axes) in sentence
     if lab.target == "tilted":
         np.testing.assert_allclose(figure.axes[0].lines[-1].get_xydata(), lines["circle"] @ target_matrix("tilted"))
-
-
-def test_a_head_starts_at_ones_that_no_other_head_shares() -> None:
-    AttentionHead().l_k[0] = 0.0
-    assert AttentionHead().l_k == [1.0] * 4
-
-
-@each_widget
-def test_an_unknown_name_is_refused_with_the_names_there_are(name: str) -> None:
-    known = re.findall(r"(\w+)=", repr(MAKERS[name]()))
-    with pytest.raises(TraitError, match="'l_kk'") as error:
-        MAKERS[name](l_kk=[1.0])
-    assert all(re.search(rf"\b{one}\b", str(error.value)) for one in known)
 
 
 REFUSED = [
@@ -139,17 +131,32 @@ CONTROLS = [
     *(".ia3-check", ".ia3-button", ".ia3-target", ".ia3-segmented label", ".fs-chip"),
     *(".ia3 select", ".ia3 input[type=number]", ".ia3-slider input"),
 ]
+SEGMENTS = ("backgroundColor", ".ia3-segmented :checked + span", ".ia3-segmented :not(:checked) + span")
+BARS = [("backgroundColor", bar, ".ia3-dial") for bar in (".ad-probability i", ".ad-now", ".ad-key-now")]
+#: class -> what must not look alike where the system sets the colors
+CHOSEN = {
+    "FewShotCurves": [SEGMENTS],
+    "VectorExplorer": [SEGMENTS],
+    "AdaptationDial": [("outline", ".ad-heads [aria-selected=true]", ".ad-heads [aria-selected=false]"), *BARS],
+}
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("name", "values"), SHOWN)
-def test_axe_finds_nothing_fingers_hit_and_nothing_is_wider_than_a_phone(widget_page, name, values) -> None:
+def test_axe_finds_nothing_fingers_hit_nothing_is_wider_than_a_phone_and_choices_are_seen_in_the_system_s_colors(
+    widget_page, name, values
+) -> None:
     page = widget_page(MAKERS[name](**values), theme="light", width=390)
     assert_fits(page)
     assert smallest_side(page.locator(", ".join(CONTROLS)).locator("visible=true")) >= 37
     assert violations(page) == []
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     assert violations(page, rules=COLORS) == []
+    page.emulate_media(forced_colors="active")
+    for style, *pair in CHOSEN.get(name, ()):
+        look = f"node => getComputedStyle(node).{style}"
+        one, other = (page.locator(kind).first.evaluate(look) for kind in pair)
+        assert one != other
 
 
 @pytest.mark.browser
@@ -225,27 +232,6 @@ def test_the_sentence_follows_and_is_heard_at_rest_reset_takes_all_back_and_clea
     }"""
     during, after = page.evaluate(render, [name, str(getattr(widgets, name)._esm)])
     assert during >= 3 and after == 0
-
-
-SEGMENTS = ("backgroundColor", ".ia3-segmented :checked + span", ".ia3-segmented :not(:checked) + span")
-BARS = [("backgroundColor", bar, ".ia3-dial") for bar in (".ad-probability i", ".ad-now", ".ad-key-now")]
-#: class -> what must not look alike where the system sets the colors
-CHOSEN = {
-    "FewShotCurves": [SEGMENTS],
-    "VectorExplorer": [SEGMENTS],
-    "AdaptationDial": [("outline", ".ad-heads [aria-selected=true]", ".ad-heads [aria-selected=false]"), *BARS],
-}
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("name", CHOSEN)
-def test_bars_and_choices_are_seen_where_the_system_sets_the_colors(widget_page, name) -> None:
-    page = widget_page(MAKERS[name](**CHANGES[name]))
-    page.emulate_media(forced_colors="active")
-    for style, *pair in CHOSEN[name]:
-        look = f"node => getComputedStyle(node).{style}"
-        one, other = (page.locator(kind).first.evaluate(look) for kind in pair)
-        assert one != other
 
 
 def test_every_button_in_the_prose_sets_values_that_python_accepts(site) -> None:

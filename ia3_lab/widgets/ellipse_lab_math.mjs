@@ -204,7 +204,7 @@ export function verdict(state) {
   const floor = ia3 ? bestDiagonal(name).misfit : state.rank === 1 ? bestRankOne(name) : 0;
   const match = now < MATCH, reachable = floor < MATCH, closest = now - floor < 0.01;
   const whose = ia3 ? "any l" : `rank ${state.rank}`, why = WHY[ia3 ? name : "rank"] ?? WHY.tilted;
-  let text = `Missed: ${percent(now)} of the change. The best ${whose} can do is ${percent(floor)}, the mark on the bar.`;
+  let text = `Missed: ${percent(now)} of the change. The best ${whose} can do: ${percent(floor)}, the mark on the bar.`;
   if (match) text = MATCHED[ia3 ? "ia3" : name];
   else if (closest && !reachable) text = `As near as ${whose} comes: ${percent(floor)} stays out of reach. ${why}`;
   return { misfit: now, floor, match, text };
