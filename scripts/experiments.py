@@ -15,7 +15,6 @@ import platform
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from importlib import metadata
@@ -65,11 +64,11 @@ def environment() -> dict:
     }
 
 
-def go_on(log: BinaryIO, path: Path) -> dict[protocol.Run, protocol.Result]:
+def go_on(log: BinaryIO, path: Path, here: dict) -> dict[protocol.Run, protocol.Result]:
     """Keep other scripts out of a log, cut off an unfinished last line, and return what is there."""
     fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
     log.seek(0)
-    content, here = log.read(), environment()
+    content = log.read()
     if content and not content.startswith(b'{"environment": '):
         raise ValueError(f"{path} is no log of runs: choose another --output")
     before = results.read_environments(path)
@@ -83,29 +82,24 @@ def make_runs(folder: Path, jobs: int) -> None:
     """Make every run that the logs in a folder lack, those of the search first, round by round."""
     folder.mkdir(parents=True, exist_ok=True)
     pool, done = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=prepare), {}
+    here = environment()
     with pool:
         try:
             for name in dict.fromkeys(LOGS.values()):
                 with open(folder / name, "a+b", buffering=0) as log:
-                    done |= go_on(log, folder / name)
-                    if is_due(name, done) and results.read_environments(folder / name)[-1:] != [environment()]:
-                        write(log, environment=environment())
-                    while is_due(name, done):
-                        make_missing(pool, log, done)
+                    done |= go_on(log, folder / name, here)
+                    while (missing := protocol.missing_runs(done)) and LOGS[missing[0].stage] == name:
+                        if results.read_environments(folder / name)[-1:] != [here]:
+                            write(log, environment=here)
+                        make(missing, pool, log, done)
         except BaseException:
             for process in multiprocessing.active_children():
                 process.kill()
             raise
 
 
-def is_due(name: str, done: Mapping[protocol.Run, protocol.Result]) -> bool:
-    """Say whether the runs to make next belong in this log."""
-    return name in {LOGS[run.stage] for run in protocol.missing_runs(done)}
-
-
-def make_missing(pool: ProcessPoolExecutor, log: BinaryIO, done: dict[protocol.Run, protocol.Result]) -> None:
-    """Make the runs that are missing next, side by side, and write each as it is finished."""
-    missing = protocol.missing_runs(done)
+def make(missing: list[protocol.Run], pool: ProcessPoolExecutor, log: BinaryIO, done: dict) -> None:
+    """Make runs side by side, and write each as it is finished."""
     run_of = {pool.submit(perform, run): run for run in missing}
     for future in tqdm(as_completed(run_of), f"{missing[0].stage} runs", len(run_of), unit="run"):
         run = run_of[future]
@@ -127,7 +121,7 @@ def main() -> None:
         sys.exit(f"\nA process has ended, as it says above, or else for lack of memory: try --jobs 1. {goes_on}")
     except BlockingIOError:
         sys.exit(f"another script is writing to {arguments.output}: wait for it, or choose another --output")
-    print(f"All runs are in {arguments.output}. The book prints {' and '.join(dict.fromkeys(LOGS.values()))}.")
+    print(f"All runs are in {arguments.output}. The book's own are in ia3_lab/study/data.")
 
 
 if __name__ == "__main__":

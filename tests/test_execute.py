@@ -147,11 +147,13 @@ def test_a_kernel_does_not_depend_on_the_readers_settings_and_runs_a_chapter_aga
     assert execute.kernel_environment("profile").items() >= (fixed | {"IPYTHONDIR": "profile"}).items()
     manager, client = nbval.kernel.start_new_kernel(kernel_name=nbval.kernel.CURRENT_ENV_KERNEL_NAME)
     printed: list[str] = []
-    code = "import os; print(os.environ['IA3_LAB_THREADS'], os.environ['OMP_NUM_THREADS'])"
+    code = "import torch; from ia3_lab.pretrained import use_threads; print(use_threads(1), torch.get_num_threads())"
     client.execute_interactive(code, output_hook=lambda m: printed.append(m["content"].get("text", "")), timeout=120)
     client.stop_channels()
     manager.shutdown_kernel(now=True)
     assert "".join(printed) == "2 2\n"
+    for name in ("08-what-ia3-learns", "09-ia3-or-lora", "where-the-model-looks"):
+        assert "use_threads(" in (execute.ROOT / "book" / f"{name}.ipynb").read_text("utf8")
 
 
 def png(colors: int) -> str:

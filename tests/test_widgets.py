@@ -91,6 +91,9 @@ REFUSED = [
     ("AttentionHead", {"l_k": [1, 2, 3]}, "'l_k' trait .* must be of length 4 <= L <= 4"),
     ("MergeViewer", {"x": [1.0, float("nan"), 3.0]}, "'x' trait .* from -5 to 5, not the float nan"),
     ("ParameterCalculator", {"custom": {"d_ff": float("nan")}}, "'custom' trait .* finite number"),
+    ("FewShotCurves", {"task": "acts"}, "task: 'acts' is not one of act$"),
+    ("FewShotCurves", {"reference": "IA3"}, "reference: 'IA3' is not one of ia3, head$"),
+    ("FewShotCurves", {"shown_methods": ["ia3", "Head"]}, "shown_methods: 'Head' is not one of ia3, head$"),
     ("AdaptationDial", {"t": 1.01}, "'t' trait .* from 0 to 1, not the float 1.01"),
 ]
 

@@ -22,12 +22,9 @@ _BUDGET = 18
 _START_LR = dict.fromkeys(METHODS, -8) | {"head": -4, "ia3": -6, "full": -16}
 _START_HEAD_LR = -11
 _FIRST_STEPS = 12
-#: The rate sweep: k -> (steps, learning rates in quarters of a decade from the method's chosen one, middle first).
-SWEEP = {
-    128: (48, (0, -1, 1, -2, 2, -3, 3)),
-    16: (48, (0, -1, 1, -2, 2, -3, 3)),
-    512: (192, (-2, -3, -1)),
-}
+_AROUND = (0, -1, 1, -2, 2, -3, 3)
+#: The rate sweep: k -> (steps, learning rates in quarters of a decade from the method's chosen one).
+SWEEP = {128: (48, _AROUND), 16: (48, _AROUND), 512: (192, (-2, -3, -1))}
 _SWEEP_DRAWS, _ORDERS = (8, 9, 10), (0, 1)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from traitlets import Bool, Dict, Enum, Int, List, TraitError, Unicode
+from traitlets import Bool, Dict, Enum, Int, List, TraitError, Unicode, validate
 
 from ia3_lab.plots import plot_intervals, plot_lines
 from ia3_lab.study.results import by_draw, interval
@@ -62,6 +62,14 @@ class FewShotCurves(BookWidget):
         self.set_trait("accuracies", cells)
         self.set_trait("quantiles", quantiles)
         super().__init__(**{"task": next(iter(chance)), "shown_methods": [*methods]} | traits)
+
+    @validate("task", "reference", "shown_methods")
+    def _check_names(self, proposal: Any) -> Any:
+        value, known = proposal.value, [one["name"] for one in self.methods]
+        known = [*self.chance] if proposal.trait.name == "task" else known
+        if unknown := [name for name in ([value] if isinstance(value, str) else value) if name not in known]:
+            raise TraitError(f"{proposal.trait.name}: {unknown[0]!r} is not one of {', '.join(known)}")
+        return value
 
     def rows(self) -> pd.DataFrame:
         """Return the numbers on show, a row for each mark: method, k, mean, low, high; of differences if paired."""
