@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: book serve execute experiments step-times test lint bench repository clean
+.PHONY: book serve execute experiments step-times test lint bench colab repository clean
 
 book: .venv/.installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -30,6 +30,10 @@ test: .venv/.tests .venv/.browser lint book
 lint: .venv/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Each chapter as Colab runs it: an empty folder, Colab's versions, the first cell as it stands. OPTIONS="book/06-peft.ipynb" for one.
+colab: .venv/.tests
+	$(BIN)/python scripts/colab.py $(OPTIONS)
 
 bench: .venv/.tests .venv/.browser book
 	$(BIN)/python bench/drag.py

@@ -30,10 +30,10 @@ function roving(table, cells, choose) {
   );
   table.addEventListener("keydown", (event) => {
     const [row, column] = place;
-    const far = event.shiftKey ? 1000 : 1; // Shift: to the edge
     const all = event.ctrlKey ? rows : 0;
-    const arrows = { ArrowRight: [0, far], ArrowLeft: [0, -far], ArrowDown: [far, 0], ArrowUp: [-far, 0] };
-    const way = { ...arrows, Home: [-all, -columns], End: [all, columns] }[event.key];
+    const arrows = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
+    const pages = { PageDown: [rows, 0], PageUp: [-rows, 0] };
+    const way = { ...arrows, ...pages, Home: [-all, -columns], End: [all, columns] }[event.key];
     if (!way) return;
     event.preventDefault();
     enter(clamp(row + way[0], 0, rows - 1), clamp(column + way[1], 0, columns - 1));
@@ -249,7 +249,7 @@ function controls(model, { stories }, start) {
     write: (value) => choose(Number(value)),
   });
   const dial = slider({
-    label: "t",
+    label: "frozen – adapted",
     min: 0,
     max: 1,
     step: STEP,
@@ -268,12 +268,14 @@ function controls(model, { stories }, start) {
     play.stop();
     update(model, start);
   });
-  const node = h("div", {}, h("div", { class: "ad-choice" }, sentence.node, play.node, reset), dial.node);
+  const choice = h("div", { class: "ad-choice" }, sentence.node, play.node, reset);
+  const node = h("div", { class: "ad-controls" }, choice, dial.node);
   return { node, change, play, draw: () => [sentence, dial, play, change].forEach((part) => part.draw()) };
 }
 
 function render({ model, el }) {
-  const root = frame(el, "dial", "Adaptation dial: from the frozen encoder to the adapted one");
+  const todo = "Pull the slider from frozen to adapted. Choose a head, then a row of its map.";
+  const root = frame(el, "dial", "Adaptation dial", todo, `${KEYS} In a table: ${CELLS}`);
   const runs = readRuns(model);
   const labels = model.get("labels");
   const start = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));

@@ -85,8 +85,8 @@ function vectorPanel(model, { trait, names, color, label, title }) {
   const x = (value) => left + ((value - LOW) / (HIGH - LOW)) * (right - left);
   const svg = s("svg", { viewBox: viewBox(box), role: "group", "aria-label": title });
   svg.append(...drawAxis({ side: "top", box, place: x, values: [LOW, 0, 1, HIGH], text: (value) => fmt(value, 0) }));
-  const write = (i, value) => {
-    const entry = clamp(snap(value, STEP), LOW, HIGH);
+  const write = (i, value, step = STEP) => {
+    const entry = clamp(snap(value, step), LOW, HIGH);
     update(model, { [trait]: model.get(trait).with(i, entry) });
   };
   const rows = names.map((name, i) => {
@@ -97,16 +97,16 @@ function vectorPanel(model, { trait, names, color, label, title }) {
       svg, color, label: `${label} ${name}`,
       place: () => ({ x: x(read()), y }),
       drag: (point) => write(i, LOW + ((point.x - left) / (right - left)) * (HIGH - LOW)),
-      nudge: (dx, dy) => write(i, read() + (dx + dy) * STEP),
+      nudge: (dx, dy) => write(i, read() + (dx + dy) * STEP, STEP / 10),
       ends: (which) => write(i, which === "min" ? LOW : HIGH),
-      value: () => ({ now: read(), text: `${fmt(read(), 1)}, ${regime(read())}`, min: LOW, max: HIGH }),
+      value: () => ({ now: read(), text: `${fmt(read())}, ${regime(read())}`, min: LOW, max: HIGH }),
     });
     svg.append(s("text", { x: 0, y: y + 5 }, name), bar, number, handle.node);
     return () => {
       const value = read();
       set(bar, "x", Math.min(x(0), x(value)));
       set(bar, "width", Math.abs(x(value) - x(0)));
-      say(number, fmt(value, 1));
+      say(number, fmt(value));
       handle.draw();
     };
   });
@@ -196,7 +196,8 @@ function presets(model, { k, v, k_names, v_names }) {
 }
 
 function render({ model, el }) {
-  const root = frame(el, "attention", "One attention head, live");
+  const root = frame(el, "attention", "One attention head",
+    "Drag the end of a bar to rescale a key or a value. Choose a row of the table to read that word's output.");
   const start = readTraits(model, NAMES), live = liveRegion();
   const keys = vectorPanel(model, { trait: "l_k", names: start.k_names, color: "var(--ia3-k)",
     label: "l_k, key feature", title: "l_k rescales the keys" });

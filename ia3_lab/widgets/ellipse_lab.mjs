@@ -205,7 +205,7 @@ function probeHandle(svg, model, put) {
     svg, color: "var(--ia3-text)", radius: 6, label,
     place: () => { const [x, y] = unitVector(get()); return { x, y: -y }; },
     drag: ({ x, y }) => put({ probe: Math.round(Math.atan2(-y, x) * DEGREES) }),
-    nudge: (dx, dy) => put({ probe: wrap(get() + dx + dy) }),
+    nudge: (dx, dy) => put({ probe: wrap(Math.round(get() + 5 * (dx + dy))) }),
     ends: (which) => put({ probe: which === "min" ? -180 : 180 }),
     value: () => {
       const turn = turnAngle(unitVector(get()), matrixOf(readTraits(model, NAMES)));

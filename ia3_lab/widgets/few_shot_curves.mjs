@@ -323,7 +323,8 @@ const NAMES = ["task", "k", "view", "reference", "shown_methods", "numbers"];
 const DATA = ["methods", "chance", "accuracies", "quantiles"];
 
 function render({ model, el }) {
-  const root = frame(el, "fewshot", "Few-shot curves: accuracy of several methods");
+  const todo = "Choose a task and a view; point at a mark to read it.";
+  const root = frame(el, "fewshot", "Few-shot curves", todo, CHOICES);
   const get = (names) => Object.fromEntries(names.map((name) => [name, model.get(name)]));
   const start = get(NAMES);
   const data = get(DATA);

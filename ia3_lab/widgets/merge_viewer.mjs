@@ -198,12 +198,12 @@ function knob(svg, place, i, { vector, color, read, write }) {
   };
   const a = along(LOW), b = along(HIGH), track = s("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, class: "mv-track" });
   svg.append(track, tick(0, "mv-tick"), tick(1, "mv-one"));
-  const put = (value) => write(clamp(snap(value, STEP), LOW, HIGH));
+  const put = (value, step = STEP) => write(clamp(snap(value, step), LOW, HIGH));
   const handle = dragHandle({
     svg, color, label: `${vector} entry ${i + 1}`,
     place: () => along(read()),
     drag: (point) => put(LOW + (HIGH - LOW) * ((place.byRow ? point.x : LANE - point.y) - inset) / length),
-    nudge: (dx, dy) => put(read() + STEP * (dx + dy)),
+    nudge: (dx, dy) => put(read() + STEP * (dx + dy), STEP / 10),
     ends: (which) => put(which === "min" ? LOW : HIGH),
     value: () => ({ now: read(), text: `${fmt(read())}`, min: LOW, max: HIGH }),
   });
@@ -251,7 +251,8 @@ function stepTable() {
 const NAMES = ["vector", "convention", "forget_bias", "into_W_1", "l_k", "l_v", "l_ff", "x"];
 
 function render({ model, el }) {
-  const root = frame(el, "merge", "Merge viewer: a rescaling vector beside a layer, and folded into it");
+  const root = frame(el, "merge", "Merge viewer",
+    "Drag the entries of the vector on the left; on the right they are folded into the weights.");
   const start = readTraits(model, NAMES), weights = model.get("weights");
   const state = () => {
     const { vector, convention: layout, forget_bias: forgetBias, into_W_1: into, x, ...l } = readTraits(model, NAMES);

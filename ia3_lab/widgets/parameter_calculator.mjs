@@ -209,7 +209,8 @@ function sizeFields(model, identity) {
 let calculators = 0;
 
 function render({ model, el }) {
-  const root = frame(el, "calculator", "Parameter calculator: IA³, LoRA and the base model");
+  const root = frame(el, "calculator", "Parameter calculator",
+    "Choose a model and a rank: how many numbers does each adapter train?", CHOICES);
   const start = readTraits(model, NAMES), presets = model.get("presets");
   const identity = `ia3-sizes-problem-${++calculators}`;
   const custom = () => model.get("preset") === "custom";

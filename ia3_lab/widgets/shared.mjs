@@ -18,8 +18,22 @@ function furnish(node, attributes, children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else set(node, name, value);
   }
-  node.append(...children.filter((child) => child != null));
+  const texts = (child) => (typeof child === "string" ? typeset(node, child) : [child]);
+  node.append(...children.filter((child) => child != null).flatMap(texts));
   return node;
+}
+
+/** A text as nodes in which l_k, W_2 and the like have real subscripts; the underscore stays in the text, unseen. */
+function typeset(node, text) {
+  const parts = text.split(/\b([lWb])_(ff|up|gate|[kvqo12])\b/);
+  if (parts.length === 1) return parts;
+  const drawn = node.namespaceURI === SVG;
+  const lowered = (name) => [s("tspan", { class: "ia3-sub", dy: 3 }, name), s("tspan", { dy: -3 }, "\u200b")];
+  const subscript = (name) =>
+    drawn
+      ? [s("tspan", { display: "none" }, "_"), ...lowered(name)]
+      : [h("i", { hidden: true }, "_"), h("sub", {}, name)];
+  return parts.flatMap((part, i) => (i % 3 === 2 ? subscript(part) : [part]));
 }
 
 /** Write an attribute only when it changes; null and false remove it. */
@@ -31,7 +45,7 @@ function set(node, name, value) {
 
 /** Write text only when it changes. */
 function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  if (node.textContent.replaceAll("\u200b", "") !== text) node.replaceChildren(...typeset(node, text));
 }
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -80,9 +94,19 @@ function traitOf(model, name) {
   return { read: () => model.get(name), write: (value) => update(model, { [name]: value }) };
 }
 
-/** The widget's outer element. Keys pressed inside stay inside: no page turning, no notebook shortcuts. */
-function frame(el, name, label) {
-  const root = h("section", { class: `ia3 ia3-${name}`, role: "group", "aria-label": label });
+const KEYS = "Arrow keys move by a step, with Shift by a fifth, Page Up and Down by ten; Home and End go to the ends.";
+const CHOICES = "Tab goes from control to control, the arrow keys choose within one.";
+const CELLS = "Arrow keys go from cell to cell, Home and End to the ends of a row, the Page keys to those of a column.";
+
+/**
+ * The widget's outer element, with its title, what to do, and which keys do it. Keys pressed inside stay inside: no
+ * page turning, no notebook shortcuts.
+ */
+function frame(el, name, title, todo = "", keys = KEYS) {
+  const heading = h("span", { role: "heading", "aria-level": 3 }, title);
+  const help = h("details", { class: "ia3-keys" }, h("summary", {}, "Keys"), h("p", {}, keys));
+  const head = h("div", { class: "ia3-head" }, heading, help, h("p", { class: "ia3-muted" }, todo));
+  const root = h("section", { class: `ia3 ia3-${name}`, role: "group", "aria-label": title }, head);
   root.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" && event.key !== "Tab") event.stopPropagation();
   });
@@ -115,12 +139,11 @@ function liveRegion() {
 function slider({ label, min, max, step, read, write, text = (value) => fmt(value) }) {
   const input = h("input", { type: "range", min, max, step, oninput: () => write(Number(input.value)) });
   const output = h("output", {});
-  // Shift+arrow: ten steps
   input.addEventListener("keydown", (event) => {
-    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-    if (!way || !event.shiftKey) return;
+    const way = { PageUp: 10, PageDown: -10 }[event.key];
+    if (!way) return;
     event.preventDefault();
-    write(clamp(snap(read() + 10 * way * step, step), min, max));
+    write(clamp(snap(read() + way * step, step), min, max));
   });
   const node = h("label", { class: "ia3-slider" }, h("span", {}, label), input, output);
   const draw = () => {
@@ -233,7 +256,7 @@ function svgPoint(svg, event) {
  *
  * place()        -> { x, y } in svg units: where it stands now
  * drag({ x, y }) <- svg units: where the reader pulls it (relative grabs are kept: it does not jump)
- * nudge(dx, dy)  <- arrow keys in reader's terms (right and up positive), Shift makes it 10
+ * nudge(dx, dy)  <- steps in the reader's terms (right and up positive): an arrow 1, with Shift 0.2, a Page key 10
  * ends(which)    <- optional, "min" or "max" for Home and End
  * value()        -> { now, text, min, max } for the screen reader
  */
@@ -271,8 +294,9 @@ function dragHandle({ svg, label, color, shape = "circle", radius = 8, place, dr
     });
   }
   node.addEventListener("keydown", (event) => {
-    const size = event.shiftKey ? 10 : 1;
-    const way = { ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowLeft: [-1, 0], ArrowDown: [0, -1] }[event.key];
+    const size = event.shiftKey ? 0.2 : 1;
+    const arrows = { ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowLeft: [-1, 0], ArrowDown: [0, -1] };
+    const way = { ...arrows, PageUp: [0, 10], PageDown: [0, -10] }[event.key];
     if (way) nudge(way[0] * size, way[1] * size);
     else if (event.key === "Home" && ends) ends("min");
     else if (event.key === "End" && ends) ends("max");

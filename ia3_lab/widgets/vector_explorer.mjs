@@ -294,7 +294,7 @@ function marker(model, { svg, box }, view, scales) {
       return { x: scales().x(vector.units[at]), y: scales().y(vector.values[at] - 1) };
     },
     drag: ({ x }) => near(x),
-    nudge: (dx, dy) => put(view().at + dx + dy),
+    nudge: (dx, dy) => put(view().at + Math.sign(dx + dy) * Math.ceil(Math.abs(dx + dy))),
     ends: (which) => put(which === "min" ? 0 : view().vector.units.length - 1),
     value: () => {
       const { vector, order, at, num_heads } = view();
@@ -337,7 +337,7 @@ function marker(model, { svg, box }, view, scales) {
 }
 
 function render({ model, el }) {
-  const root = frame(el, "vectors", "Vector explorer: the entries of one rescaling vector");
+  const root = frame(el, "vectors", "Vector explorer", "Choose a vector; point at an entry below to read it.");
   const live = liveRegion();
   const read = makeReader(model);
   const start = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));

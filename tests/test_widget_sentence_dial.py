@@ -1,0 +1,49 @@
+"""The sentence dial says what the stored runs say, at each stop, of words only, and keeps its height."""
+
+import pytest
+from widget_helpers import set_traits
+
+from ia3_lab.widgets import SentenceDial
+from ia3_lab.widgets.sentence_dial import STOPS
+
+DATA = SentenceDial().data
+STORIES = DATA["stories"]
+
+
+def test_every_stop_has_a_run_whose_attention_is_a_share_and_one_sentence_of_three_flips_and_one_stays_wrong() -> None:
+    for story in STORIES:
+        assert len(story["probability"]) == len(story["attention"]) == len(STOPS) == 21
+        assert all(
+            sum(row) == pytest.approx(1, abs=0.005) and len(row) == len(story["tokens"]) for row in story["attention"]
+        )
+    ends = [[p > 0.5 for p in (s["probability"][0], s["probability"][-1])] for s in STORIES]
+    assert ends == [[False, True], [False, False], [False, False]]
+    assert [s["truth"] for s in STORIES] == ["positive", "negative", "positive"]
+
+
+@pytest.mark.browser
+def test_the_sentence_names_the_word_that_changes_most_the_label_and_where_it_flips(js) -> None:
+    call = js(SentenceDial)
+    for index, story in enumerate(STORIES):
+        for i, t in enumerate(STOPS):
+            read = call("readDial", DATA, {"t": t, "story": index})
+            said = call("describeDial", read, 13824)
+            assert read["p"] == story["probability"][i] and read["now"] == story["attention"][i]
+            assert story["tokens"][read["key"]] not in ("[CLS]", "[SEP]")
+            assert ("says positive" in said) == (read["p"] >= 0.5)
+            assert said.endswith("13,824 factors were learned.") == (t == 1)
+    flip = next(t for t, p in zip(STOPS, STORIES[0]["probability"], strict=True) if p >= 0.5)
+    end = call("describeDial", call("readDial", DATA, {"t": 1, "story": 0}), 13824)
+    assert f"changed its mind at {flip:.0%}" in end and "to \u201cnot\u201d" in end
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 900])
+def test_its_height_is_the_same_in_every_state(widget_page, width) -> None:
+    page, heights = widget_page(SentenceDial(), width=width), set()
+    for state in [{"story": story, "t": t} for story in range(3) for t in (0, 0.35, 1)]:
+        set_traits(page, **state)
+        heights.add(
+            page.evaluate("new Promise(done => setTimeout(() => done(document.querySelector('.ia3').offsetHeight)))")
+        )
+    assert len(heights) == 1
