@@ -135,6 +135,21 @@ def test_custom_sizes_begin_at_the_model_on_show_and_wrong_ones_are_explained(wi
     field.fill("5")
     assert alert.text_content() == "num_heads must be a multiple of num_kv_heads, got 32 and 5."
     assert field.get_attribute("aria-invalid") == "true"
-    assert page.locator(".pc-chart").is_hidden() and "NaN" not in page.locator("main").inner_text()
+    assert shown(page)[0] == "524,288" and page.locator("[data-stale]").count() == 1, "the last counts stay, dimmed"
     field.fill("8")
-    assert alert.is_hidden() and field.get_attribute("aria-invalid") is None and shown(page)[0] == "524,288"
+    assert (
+        alert.is_hidden() and field.get_attribute("aria-invalid") is None and page.locator("[data-stale]").count() == 0
+    )
+    page.get_by_label("num_heads", exact=True).fill("12")  # the field that the hand is on is the one marked
+    assert page.locator("[aria-invalid]").evaluate_all("all => all.map(one => one.labels[0].textContent)") == [
+        "num_heads"
+    ]
+
+
+def test_to_scale_ia3_is_a_hair_and_the_words_say_how_thin(widget_page) -> None:
+    page = widget_page(ParameterCalculator(scale="linear"))
+    config = PRESETS["llama-7b"]
+    ratio = count_ia3(config).total / config.base_parameters
+    widths = page.locator(".pc-fill").evaluate_all("bars => bars.map((bar) => parseFloat(bar.style.width) / 100)")
+    assert widths[0] == pytest.approx(ratio, rel=1e-4) and widths[2] == 1
+    assert f"would be {1 / ratio / 1000:.0f} meters" in page.locator(".pc-unit").text_content()

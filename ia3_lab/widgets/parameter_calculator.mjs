@@ -49,18 +49,19 @@ export function countMatrices(sizes) {
   return sum(adapted(sizes, MATRICES).map((role) => entries(matrixShape(sizes, role)) * instances(sizes, role)));
 }
 
-/** What is wrong with custom sizes: { name, text }, or null. */
+/** What is wrong with custom sizes: { names, text }, or null. */
 export function problemWith(sizes) {
   for (const [name, [least, most]] of Object.entries(LIMITS)) {
     const value = sizes[name];
     if (!Number.isInteger(value) || value < least || value > most) {
       const came = value == null || Number.isNaN(value) ? "nothing" : value;
-      return { name, text: `${name} must be a whole number from ${least} to ${fmtCount(most)}, got ${came}.` };
+      return { names: [name], text: `${name} must be a whole number from ${least} to ${fmtCount(most)}, got ${came}.` };
     }
   }
   for (const [large, small] of [["d_model", "num_heads"], ["num_heads", "num_kv_heads"]]) {
     if (sizes[large] % sizes[small]) {
-      return { name: small, text: `${large} must be a multiple of ${small}, got ${sizes[large]} and ${sizes[small]}.` };
+      const text = `${large} must be a multiple of ${small}, got ${sizes[large]} and ${sizes[small]}.`;
+      return { names: [large, small], text };
     }
   }
   return null;
@@ -105,6 +106,12 @@ export function axisPosition(number, [low, high]) {
   return number > 0 ? clamp((Math.log10(number) - low) / (high - low), 0, 1) : 0;
 }
 
+/** What the bars would measure if IA³'s were one millimeter long: "11 meters". */
+export function toScale({ ia3, base }) {
+  const meters = base / ia3 / 1000;
+  return meters < 1 ? `${Math.round(100 * meters)} centimeters` : `${fmt(meters, meters < 10 ? 1 : 0)} meters`;
+}
+
 /** The live sentence. */
 export function describe({ name, rank, targets, sizes }, numbers) {
   const base = sizes.base_parameters ? "of the base model" : "of the blocks' matrices";
@@ -120,9 +127,10 @@ export function describe({ name, rank, targets, sizes }, numbers) {
 }
 
 const POWERS = { 0: "1", 3: "1 k", 6: "1 M", 9: "1 B", 12: "1 T", 15: "1000 T" };
-const NAMES = ["preset", "custom", "rank", "targets", "vectors", "dtype"];
+const UNIT = "parameters; each line is ten times the one before";
+const NAMES = ["preset", "custom", "rank", "targets", "vectors", "dtype", "scale"];
 
-/** Three bars on one logarithmic axis, in HTML so that the text keeps its size on a phone. */
+/** Three bars, in powers of ten or to scale, in HTML so that the text keeps its size on a phone. */
 function chart() {
   const bars = [["ia3", "IA³"], ["lora", "LoRA"], ["base", "base"]].map(([kind, label]) => {
     const name = h("span", { class: "pc-name" }, label), number = h("span", { class: "pc-number" });
@@ -130,19 +138,26 @@ function chart() {
     return { kind, name, fill, number, node: h("div", { class: "pc-bar" }, name, track, number) };
   });
   const ticks = h("div", { class: "pc-ticks" });
+  const unit = h("p", { class: "pc-unit" });
   const node = h("div", { class: "pc-chart", role: "img" }, ...bars.map((bar) => bar.node),
-    h("div", { class: "pc-axis", "aria-hidden": "true" }, ticks,
-      h("p", { class: "pc-unit" }, "parameters; each line is ten times the one before")));
-  const draw = (numbers, rank, custom) => {
+    h("div", { class: "pc-axis" }, ticks, unit));
+  const draw = (numbers, rank, custom, linear) => {
     const range = axisRange([numbers.ia3, numbers.lora, numbers.base]);
+    const largest = Math.max(numbers.base, numbers.lora ?? 0);
+    const place = (number) => (linear ? number / largest : axisPosition(number, range));
     for (const { kind, name, fill, number } of bars) {
       say(name, { ia3: "IA³", lora: `LoRA r=${rank}`, base: custom ? "matrices" : "base" }[kind]);
-      fill.style.width = `${100 * axisPosition(numbers[kind], range)}%`;
+      fill.style.width = `${100 * place(numbers[kind])}%`;
       say(number, numbers[kind] ? fmtCount(numbers[kind]) : "\u2013");
     }
     const listing = bars.map(({ name, number }) => `${name.textContent}: ${number.textContent}`).join("; ");
-    set(node, "aria-label", `Parameters on a logarithmic axis. ${listing}`);
-    const marks = Object.keys(POWERS).map(Number).filter((power) => power >= range[0] && power <= range[1]);
+    const millimeter = "if IA³'s bar were a millimeter long, the base's would be";
+    const hair = numbers.ia3 ? `to scale: ${millimeter} ${toScale(numbers)}` : "";
+    say(unit, linear ? hair : UNIT);
+    set(node, "data-linear", linear);
+    set(node, "aria-label", `Parameters ${linear ? hair : "on a logarithmic axis"}. ${listing}`);
+    const powers = Object.keys(POWERS).map(Number).filter((power) => power >= range[0] && power <= range[1]);
+    const marks = linear ? [] : powers;
     ticks.replaceChildren(...marks.map((power) =>
       h("span", { style: `left: ${100 * (power - range[0]) / (range[1] - range[0])}%` }, POWERS[power])));
     node.style.setProperty("--pc-decades", range[1] - range[0]);
@@ -185,7 +200,11 @@ function choices(model, trait, legend, roles) {
 
 /** Number fields for sizes of one's own. An empty or odd field is kept as it is, and the widget says what is wrong. */
 function sizeFields(model, identity) {
-  const change = (name, value) => update(model, { custom: { ...model.get("custom"), [name]: value } });
+  let edited = ""; // of two sizes that do not go together, the one that the hand is on is marked
+  const change = (name, value) => {
+    edited = name;
+    update(model, { custom: { ...model.get("custom"), [name]: value } });
+  };
   const fields = Object.entries(LIMITS).map(([name, [min, max]]) => {
     const input = h("input", { type: "number", inputmode: "numeric", min, max, step: 1, "aria-describedby": identity,
       oninput: () => change(name, input.value === "" ? null : Number(input.value)) });
@@ -200,7 +219,8 @@ function sizeFields(model, identity) {
     for (const { name, input } of fields) {
       const value = model.get("custom")[name], typed = input.value === "" ? null : Number(input.value);
       if (typed !== value) input.value = value ?? "";      // never rewrites what is being typed
-      set(input, "aria-invalid", problem?.name === name ? "true" : null);
+      const wrong = problem?.names.includes(edited) ? edited : problem?.names.at(-1);
+      set(input, "aria-invalid", name === wrong ? "true" : null);
     }
   };
   return { node, draw };
@@ -227,29 +247,32 @@ function render({ model, el }) {
   const targets = choices(model, "targets", "LoRA adapts", MATRICES);
   const dtype = segmented({ label: "A number takes", options: [["float32", "4 bytes"], ["float16", "2 bytes"]],
     ...traitOf(model, "dtype") });
+  const scale = segmented({ label: "Bars", options: [["log", "powers of ten"], ["linear", "to scale"]],
+    ...traitOf(model, "scale") });
   const fields = sizeFields(model, identity), bars = chart(), numbers = table(), spoken = liveRegion();
   const wrong = h("p", { class: "pc-wrong", id: identity, role: "alert" });
   const scroll = h("div", { class: "pc-scroll", tabindex: 0, role: "group", "aria-label": "Table of both adapters" },
     numbers.node);
   const result = h("div", {}, bars.node, scroll);
   root.append(h("div", { class: "ia3-row" }, chooser.node, dtype.node, button("Reset", () => update(model, start))),
-    fields.node, wrong, rank.node, vectors.node, targets.node, result, ...spoken.nodes);
+    fields.node, wrong, rank.node, vectors.node, targets.node, scale.node, result,
+    ...spoken.nodes);
 
   const draw = () => {
     const now = sizes(), problem = custom() ? problemWith(now) : null;
-    for (const control of [chooser, rank, vectors, targets, dtype]) control.draw();
+    for (const control of [chooser, rank, vectors, targets, dtype, scale]) control.draw();
     fields.draw(problem);
     fields.node.hidden = !custom();
     const gate = targets.boxes[MATRICES.indexOf("W_gate")];
     gate.input.disabled = !now.gated_ffn;
     set(gate.node, "title", now.gated_ffn ? null : "this model's feed-forward network has no gate");
     wrong.hidden = !problem;
-    result.hidden = Boolean(problem);
+    set(result, "data-stale", Boolean(problem)); // the last counts stay, dimmed
     say(wrong, problem?.text ?? "");
-    if (problem) return spoken.say("Correct the sizes to see the counts.");
+    if (problem) return spoken.say("Shown are the counts of the last sizes that make a model.");
     const state = { sizes: now, ...readTraits(model, ["rank", "targets", "vectors", "dtype"]) };
     const found = summarize(state);
-    bars.draw(found, state.rank, custom());
+    bars.draw(found, state.rank, custom(), model.get("scale") === "linear");
     numbers.draw(found, custom());
     spoken.say(describe({ ...state, name: custom() ? "these sizes" : model.get("preset") }, found));
   };

@@ -34,6 +34,8 @@ class ParameterCalculator(BookWidget):
         What LoRA adapts and what IA3 learns; each counts once, and ``"W_gate"`` on gated models.
     dtype : {"float32", "float16"}
         How one number is stored.
+    scale : {"log", "linear"}
+        The axis of the bars: powers of ten, or to scale, where IA3's bar is a hair.
 
     Examples
     --------
@@ -47,6 +49,7 @@ class ParameterCalculator(BookWidget):
     targets = List(Enum([*MATRICES]), [*SAME_PLACES]).tag(sync=True)
     vectors = List(Enum([*VECTORS]), [*VECTORS]).tag(sync=True)
     dtype = Enum(("float32", "float16"), "float32").tag(sync=True)
+    scale = Enum(("log", "linear"), "log").tag(sync=True)
     presets = Dict(
         default_value={name: {field: getattr(config, field) for field in _FIELDS} for name, config in PRESETS.items()},
         read_only=True,
