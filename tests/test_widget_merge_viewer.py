@@ -128,3 +128,22 @@ def test_mistakes_show_for_any_x_and_ones_hide_them(widget_page):
     page.get_by_label("merge into W_1 instead").check()
     assert verdict.text_content().startswith("\u2717 Not equal")
     assert page.locator(".mv-note").last.text_content() == "l_ff scales the rows, before GELU"
+
+
+def test_merge_slides_each_entry_over_its_row_and_ends_where_it_began(widget_page):
+    page = widget_page(MergeViewer(vector="l_v"))
+    numbers = page.locator(".mv-panel").nth(1).locator(".mv-number")
+    merged, frozen = (
+        numbers.all_text_contents(),
+        page.locator(".mv-panel").nth(0).locator(".mv-number").all_text_contents(),
+    )
+    page.evaluate("""() => {
+        window.seen = new Set();
+        const panel = document.querySelectorAll(".mv-panel")[1], numbers = panel.querySelectorAll(".mv-number");
+        const note = () => seen.add([...numbers].slice(0, 4).map((node) => node.textContent).join());
+        new MutationObserver(note).observe(panel, { subtree: true, childList: true });
+    }""")
+    page.get_by_role("button", name="Merge, slowly").click()
+    page.wait_for_function("seen.size >= 2 && !document.querySelector('.mv-entry[transform]')")
+    assert numbers.all_text_contents() == merged
+    assert page.evaluate("seen.size") >= 3 and ",".join(frozen[:4]) in page.evaluate("[...seen]")

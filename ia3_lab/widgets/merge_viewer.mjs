@@ -157,7 +157,8 @@ function box({ x, y }, kind = "") {
 
 /**
  * One layer as grids of numbers. handles(svg, place, i) draws the track of entry i of l; without it l is a factor.
- * draw(layer, l, scaled) writes the numbers; scaled is true, false, or "weight" where the bias was forgotten.
+ * draw(layer, l, scaled) writes the numbers; scaled is true, false, or "weight" where the bias was forgotten. With part
+ * below 1, on the way from the frozen layer, each entry of l has slid over that part of its row or column.
  */
 function layerDrawing({ layout, side, dOut, dIn, names, label, handles }) {
   const place = places(layout, side, dOut, dIn, handles ? LANE : 0);
@@ -170,15 +171,22 @@ function layerDrawing({ layout, side, dOut, dIn, names, label, handles }) {
   const boxes = [...cells.flat(), ...biases, ...entries];
   svg.append(...labels(place, layout, names), ...boxes.flatMap(({ nodes }) => nodes));
   const knobs = handles ? entries.map((_, i) => handles(svg, place, i)) : [];
-  const draw = (layer, l, scaled) => {
+  const draw = (layer, l, scaled, part = 1, frozen = layer) => {
     knobs.forEach((knob) => knob.draw());                  // first: they read the layout, the rest only writes
-    const factor = (i, j) => scaled ? l[side === "output" ? i : j] : 1;
-    cells.forEach((row, i) => row.forEach((cell, j) => cell.show(layer.weight[i][j], factor(i, j))));
+    const long = side === "output" ? dIn : dOut, step = place.byRow ? WIDE : TALL;
+    const shown = (along) => part < (along + 1) / (long + 1) ? [frozen, false] : [layer, scaled];
+    cells.forEach((row, i) => row.forEach((cell, j) => {
+      const [now, done] = shown(side === "output" ? j : i);
+      cell.show(now.weight[i][j], done ? l[side === "output" ? i : j] : 1);
+    }));
     biases.forEach((cell, i) => {
-      const forgotten = scaled === "weight" && l[i] !== 1;
-      cell.show(layer.bias[i], side === "output" && !forgotten ? factor(i, 0) : 1);
+      const [now, done] = shown(long), forgotten = done === "weight" && l[i] !== 1;
+      cell.show(now.bias[i], done && side === "output" && !forgotten ? l[i] : 1);
       cell.mark(forgotten);
     });
+    const way = part < 1 ? part * (long + 1) * step : 0;
+    const move = `translate(${place.byRow ? way : 0} ${place.byRow ? 0 : way})`;
+    for (const node of entries.flatMap((entry) => entry.nodes)) set(node, "transform", way ? move : null);
     entries.forEach((cell, i) => cell.show(l[i], 1, handles ? "" : "\u00d7", snap(l[i], STEP) === l[i] ? 1 : 2));
   };
   return { svg, draw };
@@ -248,11 +256,12 @@ function stepTable() {
   return { node: h("table", { class: "mv-steps" }, caption, body), draw };
 }
 
+const SLIDE = 1600; // ms
 const NAMES = ["vector", "convention", "forget_bias", "into_W_1", "l_k", "l_v", "l_ff", "x"];
 
 function render({ model, el }) {
   const root = frame(el, "merge", "Merge viewer",
-    "Drag the entries of the vector on the left; on the right they are folded into the weights.");
+    "Drag the entries of the vector on the left; on the right they are folded into the weights. Merge shows how.");
   const start = readTraits(model, NAMES), weights = model.get("weights");
   const state = () => {
     const { vector, convention: layout, forget_bias: forgetBias, into_W_1: into, x, ...l } = readTraits(model, NAMES);
@@ -263,7 +272,19 @@ function render({ model, el }) {
     option("convention", "Layout", [["torch", "torch"], ["math", "x @ W"]])];
   const forget = checkbox({ label: "forget the bias", ...traitOf(model, "forget_bias") });
   const wrongPlace = checkbox({ label: "merge into W_1 instead", ...traitOf(model, "into_W_1") });
-  const buttons = [button("All ones", () => update(model, { [model.get("vector")]: state().l.map(() => 1) })),
+  let part = 1, asked = 0; // 1: merged; less: on the way there
+  const slide = (start) => (time) => {
+    part = Math.min(1, (time - start) / SLIDE);
+    draw();
+    if (part < 1) asked = requestAnimationFrame(slide(start));
+  };
+  const watch = () => {
+    cancelAnimationFrame(asked);
+    asked = requestAnimationFrame((time) => slide(time)(time));
+  };
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const buttons = [still ? null : button("Merge", watch, { "aria-label": "Merge, slowly" }),
+    button("All ones", () => update(model, { [model.get("vector")]: state().l.map(() => 1) })),
     button("Another x", () => update(model, { x: nextInput(model.get("x")) })),
     button("Reset", () => update(model, start))];
   const before = panel(), after = panel(), table = stepTable(), spoken = liveRegion();
@@ -298,7 +319,8 @@ function render({ model, el }) {
     const key = [now.vector, now.layout, now.intoW1].join();
     if (key !== shape) { shape = key; build(now, result); }
     drawings[0].draw(result.before, now.l, false);
-    drawings[1].draw(result.after, now.l, now.forgetBias && now.vector !== "l_ff" ? "weight" : true);
+    const scaled = now.forgetBias && now.vector !== "l_ff" ? "weight" : true;
+    drawings[1].draw(result.after, now.l, scaled, part, result.before);
     forget.node.hidden = now.vector === "l_ff";
     wrongPlace.node.hidden = now.vector !== "l_ff";
     for (const control of [...controls, forget, wrongPlace]) control.draw();
@@ -307,7 +329,8 @@ function render({ model, el }) {
     say(verdict, `${equal ? "\u2713 Equal" : "\u2717 Not equal"}: largest difference ${fmt(result.largest, 3)}`);
     spoken.say(describe(now));
   };
-  const leave = [bind(model, NAMES, draw), onResize(root, () => drawings.forEach(() => draw()))];
+  const leave = [bind(model, NAMES, draw), onResize(root, () => drawings.forEach(() => draw())),
+    () => cancelAnimationFrame(asked)];
   return () => leave.forEach((stop) => stop());
 }
 
