@@ -120,9 +120,9 @@ def test_every_view_shows_its_own_controls_and_marks_and_higher_means_stand_high
     assert slope < 0 and y == pytest.approx(start + slope * widget.rows()["mean"], abs=0.02)
     k, reference = page.locator(".fs-k"), page.get_by_role("combobox", name="Reference")
     for view, controls, counts in [
-        ("against k", (False, False), {"mark": 45, "curve": 9, "draw": 0, "zero": 0}),
-        ("against parameters", (True, False), {"mark": 9, "curve": 0, "draw": 0, "zero": 0}),
-        ("paired difference", (True, True), {"mark": 8, "curve": 0, "draw": 64, "zero": 1}),
+        ("by examples", (False, False), {"mark": 45, "curve": 9, "draw": 0, "zero": 0}),
+        ("by parameters", (True, False), {"mark": 9, "curve": 0, "draw": 0, "zero": 0}),
+        ("head to head", (True, True), {"mark": 8, "curve": 0, "draw": 64, "zero": 1}),
     ]:
         page.get_by_role("radio", name=view).check()
         assert (k.is_visible(), reference.is_visible()) == controls

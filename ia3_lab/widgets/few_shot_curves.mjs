@@ -318,7 +318,7 @@ const NOTES = {
 };
 const CUT = " An interval that runs past 0 or 1 is cut there and has no end bar.";
 // prettier-ignore
-const VIEWS = [["curve", "against k"], ["parameters", "against parameters"], ["paired", "paired difference"]];
+const VIEWS = [["curve", "by examples"], ["parameters", "by parameters"], ["paired", "head to head"]];
 const NAMES = ["task", "k", "view", "reference", "shown_methods", "numbers"];
 const DATA = ["methods", "chance", "accuracies", "quantiles"];
 
@@ -334,7 +334,9 @@ function render({ model, el }) {
   const trait = (name) => ({ read: () => model.get(name), write: write(name) });
   const choice = (label, name, options) =>
     dropdown({ label, options, read: () => settled(name)().name, write: write(name) });
-  const tasks = Object.keys(data.chance).map((name) => [name, name]);
+  const sizes = (name) => Object.keys(data.accuracies[name]);
+  const only = (name) => (sizes(name).length > 1 ? "" : ` (k = ${sizes(name)[0]} only)`);
+  const tasks = Object.keys(data.chance).map((name) => [name, name + only(name)]);
   const task = choice("Task", "task", tasks);
   const named = data.methods.map(({ name, label }) => [name, label]);
   const reference = choice("Reference", "reference", named);
@@ -356,8 +358,8 @@ function render({ model, el }) {
     plot.rest();
   });
   const row = (...nodes) => h("div", { class: "ia3-row" }, ...nodes);
-  root.append(row(task.node, reset), row(view.node), row(k.node, reference.node), methods.node);
-  root.append(plot.node, read, note, ...spoken.nodes, numbers.node, scroll);
+  root.append(row(task.node, reset), row(view.node), row(k.node, reference.node));
+  root.append(plot.node, read, methods.node, note, ...spoken.nodes, numbers.node, scroll);
 
   const draw = () => {
     const now = settle(state());
