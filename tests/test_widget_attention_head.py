@@ -58,8 +58,12 @@ def test_attention_in_js_is_the_librarys_and_without_l_k_another(js, seed, n, d_
 def test_the_sentence_says_what_l_k_does(js, l_k, words):
     head, base = AttentionHead(l_k=l_k, l_v=[1, 0, 1, 1]), AttentionHead()
     state = {name: getattr(head, name) for name in ("tokens", "k_names", "v_names", "query", "l_k", "l_v")}
-    text = js(AttentionHead)("describe", state, *(one.attention()[1][1].tolist() for one in (head, base)))
-    assert words in text and "Values: action off." in text
+    rows = [
+        dict(zip(("out", "weights"), (part[1].tolist() for part in one.attention()), strict=True))
+        for one in (head, base)
+    ]
+    text = js(AttentionHead)("describe", state, *rows)
+    assert words in text and "Values: action off. Its output has" in text
 
 
 # --- in the browser ---------------------------------------------------------------------------------------------
@@ -95,9 +99,9 @@ def test_keys_and_presets_redraw_the_output_and_l_v_no_weight_and_a_row_shows_it
     assert_shows(page, l_k=L_K, l_v=[3, *L_V[1:]])
     assert torch.equal(weights_on(page), before)
     presets = {
-        "Value \u201caction\u201d off": {"l_v": [1, 0, 1, 1]},
-        "Key \u201cperson\u201d off": {"l_k": [1, 1, 1, 0]},
-        "Flip key \u201cnoun\u201d": {"l_k": [-1, 1, 1, 1]},
+        "Value \u201caction\u201d off": {"l_v": [1, 0, 1, 1], "query": 4},  # of whose output most is lost
+        "Key \u201cperson\u201d off": {"l_k": [1, 1, 1, 0], "query": 4},
+        "Flip key \u201cnoun\u201d": {"l_k": [-1, 1, 1, 1], "query": 4},
     }
     for name, traits in presets.items():
         page.get_by_role("button", name=name, exact=True).click()

@@ -66,11 +66,18 @@ function aboutWeights({ tokens, query }, now, base) {
   return `${quoted(tokens[query])} looks most at ${quoted(tokens[top])} (${fmt(now[top])}).`;
 }
 
-/** The sentence under the controls. state holds the traits; now and base are rows of attention weights of the query. */
+/** What rescaled values make of the query's output: the feature that changes most. */
+function aboutValues({ l_v, v_names }, out, before) {
+  if (l_v.every((value) => value === 1)) return "";
+  const moved = out.map((value, i) => Math.abs(value - before[i])), most = moved.indexOf(Math.max(...moved));
+  const output = `Its output has ${fmt(out[most])} of ${quoted(v_names[most])}, where it had ${fmt(before[most])}.`;
+  return ` Values: ${changes(l_v, v_names)}. ${output}`;
+}
+
+/** The sentence under the controls. state holds the traits; now and base the query's rows: { weights, out }. */
 export function describe(state, now, base) {
-  const values = state.l_v.every((value) => value === 1) ? ""
-    : ` Values: ${changes(state.l_v, state.v_names)}.`;
-  return `${aboutKeys(state.l_k, state.k_names)} ${aboutWeights(state, now, base)}${values}`;
+  const weights = aboutWeights(state, now.weights, base.weights);
+  return `${aboutKeys(state.l_k, state.k_names)} ${weights}${aboutValues(state, now.out, base.out)}`;
 }
 
 const NAMES = ["tokens", "q", "k", "v", "k_names", "v_names", "note", "l_k", "l_v", "query"];
@@ -182,17 +189,18 @@ function outputPanel({ v_names: names }) {
   return { node: h("div", {}, h("p", { class: "ia3-title" }, title, hint), svg, legend), draw };
 }
 
-function presets(model, { k, v, k_names, v_names }) {
+function presets(model, { q, k, v, k_names, v_names, query }) {
   const fill = (size, value = 1) => Array(size).fill(value), d = k[0].length, dv = v[0].length;
   const last = d - 1, value = Math.min(1, dv - 1);
-  const go = (l_k, l_v = fill(dv)) => () => update(model, { l_k, l_v });
+  const most = attention(q, k, v).out.map((row) => row[value]), reader = most.indexOf(Math.max(...most));
+  const go = (l_k, l_v = fill(dv), more = {}) => () => update(model, { l_k, l_v, ...more });
   return h("div", { class: "ia3-row", role: "group", "aria-label": "Settings to try" },
-    button("Reset to ones", go(fill(d))),
+    button("Reset to ones", go(fill(d), fill(dv), { query })),
     button("l_k = 2", go(fill(d, 2))),
     button("l_k = 0.5", go(fill(d, 0.5))),
     button(`Flip key ${quoted(k_names[0])}`, go(fill(d).with(0, -1))),
     button(`Key ${quoted(k_names[last])} off`, go(fill(d).with(last, 0))),
-    button(`Value ${quoted(v_names[value])} off`, go(fill(d), fill(dv).with(value, 0))));
+    button(`Value ${quoted(v_names[value])} off`, go(fill(d), fill(dv).with(value, 0), { query: reader })));
 }
 
 function render({ model, el }) {
@@ -217,7 +225,8 @@ function render({ model, el }) {
     values.draw();
     table.draw(now.weights, base.weights, query);
     output.draw(state.tokens[query], now.out[query], base.out[query], limit);
-    live.say(describe(state, now.weights[query], base.weights[query]));
+    const row = ({ weights, out }) => ({ weights: weights[query], out: out[query] });
+    live.say(describe(state, row(now), row(base)));
   };
   const stops = [bind(model, ["l_k", "l_v", "query"], draw), onResize(keys.svg, draw)];
   return () => stops.forEach((stop) => stop());
