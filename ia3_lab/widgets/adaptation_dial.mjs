@@ -64,19 +64,20 @@ function headMap([layers, heads], choose) {
     corner: "layer",
   });
   const point = roving(node, cells, choose);
+  const reading = h("p", { class: "ad-small" });
   const draw = (moved, largest, layer, head) => {
     cells.forEach((row, i) =>
       row.forEach((cell, j) => {
         const chosen = i === layer && j === head;
-        say(cell, short(moved[i][j]));
         cell.style.setProperty("--ad-share", (moved[i][j] / largest).toFixed(3));
         set(cell, "aria-selected", String(chosen));
         set(cell, "aria-label", `layer ${i}, head ${j}: ${fmt(moved[i][j])} moves`);
       }),
     );
     point(layer, head);
+    say(reading, `Layer ${layer}, head ${head}: ${fmt(moved[layer][head])} moves.`);
   };
-  return { node, draw };
+  return { node: h("div", {}, node, reading), draw };
 }
 
 /** One head's attention map. Moving to a cell chooses its row; hovering only reads it: read(place), read(null). */
@@ -298,7 +299,7 @@ function render({ model, el }) {
     columns([chance.node], [barPlace]),
     columns(
       [mapTitle, mapPlace, parts.change.node, pointed],
-      [headsTitle, heads.node, small(`Choose a head. Its number is ${meaning}`)],
+      [headsTitle, heads.node, small(`Choose a head: the fuller its cell, the more moves, ${meaning}`)],
     ),
     about,
     small(`${model.get("note")} ${stored}`.trim()),
