@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: book serve execute experiments step-times test lint bench colab repository clean
+.PHONY: book serve execute experiments step-times test lint bench fuzz colab repository clean
 
 book: .venv/.installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -37,6 +37,10 @@ colab: .venv/.tests
 
 bench: .venv/.tests .venv/.browser book
 	$(BIN)/python bench/drag.py
+
+# Ten thousand random keys, clicks and drags on every widget. OPTIONS="--events 500 MergeViewer" for fewer.
+fuzz: .venv/.tests .venv/.browser
+	$(BIN)/python bench/fuzz.py $(OPTIONS)
 
 # The address stands in `_config.yml`; this changes it there and in every copy of it.
 OLD = $(shell sed -n 's/^  url: //p' _config.yml)
