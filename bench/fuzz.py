@@ -16,13 +16,11 @@ from pathlib import Path
 
 from ipywidgets.embed import dependency_state
 from playwright.sync_api import Page, sync_playwright
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from conftest import CHROMIUM_FLAGS, WIDGET
 from test_widgets import MAKERS
 
+from conftest import CHROMIUM_FLAGS, WIDGET
+
+ROOT = Path(__file__).resolve().parent.parent
 KEYS = [
     "ArrowLeft",
     "ArrowRight",
