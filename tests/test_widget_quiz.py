@@ -21,12 +21,15 @@ BOOK = Path(__file__).parent.parent / "book"
 CHAPTERS = sorted(path.stem for path in Path(widgets.__file__).parent.parent.glob("data/quizzes/*.toml"))
 #: chapter -> the widget that its question with a goal sets, and settings that answer it
 WATCHED = {
+    "01-volume-knobs": ("VolumeKnobs", [{"volumes": [-2] + [1] * 11}]),
     "02-formulation": ("AttentionHead", [{"l_k": [1, 1, 1, 1], "l_v": [1, 0, 1, 1]}]),
     "03-geometry": ("EllipseLab", [{"l_1": -1, "l_2": -1}]),
     "04-counting": ("ParameterCalculator", [{"preset": p} for p in ("llama-3-8b", "mistral-7b", "qwen2-7b")]),
     "05-from-scratch": ("MergeViewer", [{"vector": "l_ff", "into_W_1": True, "l_ff": [1, 0, 0, 1]}]),
     "09-ia3-or-lora": ("FewShotCurves", [{"task": "agent", "k": 128, "view": "paired"}]),
 }
+#: what a widget that takes data to make is like as it opens
+STARTS = {"VolumeKnobs": {"volumes": [1] * 12}, "FewShotCurves": {"task": "sentiment", "k": 32, "view": "curve"}}
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS)
 
 
@@ -178,8 +181,7 @@ def test_each_answer_gets_its_own_sentence(js, chapter: str) -> None:
 def test_a_goal_is_met_by_its_answer_not_by_the_widget_as_it_opens_and_names_traits_that_there_are(js, chapter) -> None:
     name, answers = WATCHED[chapter]
     (question,) = [each for each in questions(chapter).values() if "goal" in each]
-    start = {"task": "sentiment", "k": 32, "view": "curve"}
-    if name != "FewShotCurves":
+    if not (start := STARTS.get(name)):
         start = (widget := getattr(widgets, name)()).get_state(re.findall(r"(\w+)=", repr(widget)))
     paths = [goal[0].split(".")[0] for one in (question, *question["wrong"]) for goal in one["goal"]]
     assert {*paths} <= {*start}
