@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from html import unescape
+from itertools import takewhile
 from typing import NamedTuple
 
 from docutils import nodes
@@ -23,7 +24,9 @@ FORMS = {
     "draw": "", "parameter": "", "token": "", "loss": "", "key": "keys and values", "query": "queries and keys",
     "freeze": "frozen|freezes?|freezing", "merging": "merg(?:es?|ed|ing)", "fine-tuning": "fine-tun(?:ing|ed?)",
     "inhibit": "inhibit(?:s|ing)?", "amplify": "amplif(?:y|ies|ying)", "half-axis": "half-ax[ei]s",
-    "IA3": "", "(IA)³": "", "rank": "ranks?(?! of)", "validation": "validation sentences", "encoder": "", "PEFT": "",
+    "gated FFN": "gated FFN|gated feed-forward networks?",
+    "IA3": "", "(IA)³": "", "rank": r"(?<=\bof )rank|(?<=\bits )rank|(?<=\bthe )rank(?! corr)",
+    "validation": "validation sentences", "encoder": "", "PEFT": "",
 }  # fmt: skip
 #: Terms that a practitioner may not know either; all others are marked for newcomers alone.
 SPECIAL = {
@@ -107,7 +110,11 @@ def mark_terms(app, doctree, docname: str) -> None:
 
 
 def inside(node, kinds: tuple) -> bool:
-    """Whether a node stands in one of these kinds."""
+    """Whether a node stands in one of these kinds, or between the tags of a button."""
+    before = takewhile(lambda part: part is not node, node.parent.children)
+    tags = "".join(part.astext() for part in before if isinstance(part, nodes.raw))
+    if tags.count("<button") > tags.count("</button"):
+        return True
     while node := node.parent:
         if isinstance(node, kinds):
             return True
