@@ -102,11 +102,18 @@
     const source = model.get("_esm");
     const widget = await once(modules, source, () => importSource(source));
     const leaving = new AbortController();
-    const props = { model, signal: leaving.signal, experimental: {} };
+    const props = { model, signal: leaving.signal, experimental: {}, host };
     await once(initialized, model, async () => widget.initialize?.(props));
     const cleanUp = await widget.render?.({ ...props, el });
     whenRemoved(el, () => { leaving.abort(); cleanUp?.(); });
   }
+
+  /** How one widget reaches another and shows it once more: anywidget's host, for references "anywidget:<id>". */
+  const named = (reference) => models.get(String(reference).split(":")[1]);
+  const host = {
+    getModel: async (reference) => named(reference),
+    getWidget: async (reference) => ({ render: ({ el }) => mount(named(reference), el) }),
+  };
 
   /** Run a widget's clean-up when its element leaves the page. */
   function whenRemoved(el, cleanUp) {

@@ -191,7 +191,7 @@ def reached_from(outputs: list, models: dict) -> list[str]:
 
 def references(model: dict) -> list[str]:
     """Ids of the models that a model's state refers to."""
-    return re.findall(r"IPY_MODEL_(\w+)", json.dumps(model, sort_keys=True))
+    return re.findall(r"(?:IPY_MODEL_|anywidget:)(\w+)", json.dumps(model, sort_keys=True))
 
 
 def renamed(value, ids: dict[str, str]):

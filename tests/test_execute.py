@@ -69,6 +69,7 @@ def test_what_the_outputs_show_is_stored_with_its_links_under_the_ids_that_they_
     models = stored_models(notebook)
     names = sorted(model["model_name"] for model in models.values())
     assert names == ["AnyModel", "FloatSliderModel", "LinkModel"]
+    assert execute.references({"children": ["IPY_MODEL_ab"], "watch": "anywidget:cd"}) == ["ab", "cd"]
     assert not any("layout" in model["state"] for model in models.values())
     for output in notebook.cells[0].outputs:
         key = output.data[VIEW]["model_id"]

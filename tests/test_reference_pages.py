@@ -60,6 +60,8 @@ CLAIMS: dict[str, bool] = {
     "Multiplying by a vector this way is multiplying by a {term}`diagonal matrix`": gap(X * L, X @ L.diag()) < 1e-12,
     "Scaling its input is not the same as scaling its output": gap(F.gelu(X * L), F.gelu(X) * L) > 0.1,
     "one that narrows loses some whatever its rank": torch.linalg.matrix_rank(normal(5, 3)) == 3,
+    "A constant added to all scores changes nothing": gap((X + 3).softmax(-1), X.softmax(-1)) < 1e-12,
+    "A positive factor passes through it": gap(F.relu(X * L.abs()), F.relu(X) * L.abs()) < 1e-12,
     "It undoes a positive uniform scale of a head's keys; a sign survives": qk_norm(3.0) and not qk_norm(-1.0),
 }
 

@@ -143,7 +143,7 @@ def test_a_page_carries_the_state_of_its_widgets_and_nothing_that_it_has_no_use_
 
 
 def test_our_own_scripts_and_styles_and_the_widgets_of_a_page_stay_small(site: Path, html: str) -> None:
-    own = [(site / "_static" / asset) for asset in ("static-widgets.js", "book.css")]
+    own = [site / "_static" / asset for asset in ("static-widgets.js", "book.css", "reading.js", "reading.css")]
     assert all(path.name in html for path in own)
     widgets = {model["state"].get(key, "") for model in states(html) for key in ("_esm", "_css")}
     assert compressed(*(path.read_text("utf8") for path in own), *sorted(widgets)) < MAX_OWN_BYTES

@@ -10,6 +10,7 @@ _MODULES = {
     "FewShotCurves": "few_shot_curves",
     "MergeViewer": "merge_viewer",
     "ParameterCalculator": "parameter_calculator",
+    "Quiz": "quiz",
     "SentenceDial": "sentence_dial",
     "VectorExplorer": "vector_explorer",
 }

@@ -1,0 +1,166 @@
+"""Terms that explain themselves, sources beside their citations, and the reading level that opens and marks."""
+
+import json
+import re
+from pathlib import Path
+
+import check_site
+import numpy as np
+import pytest
+import terms
+from bs4 import BeautifulSoup
+from widget_helpers import assert_fits, violations
+
+BOOK = check_site.ROOT / "book"
+PAGES = [page for page in check_site.toc_pages() if Path(page).stem not in ("glossary", "bibliography")]
+RANK, FULL = terms.Term("term-rank", ("rank",), "ranks?"), terms.Term("term-full-rank", ("full rank",), "full ranks?")
+
+
+def test_the_first_use_alone_counts_the_longer_term_wins_and_a_part_of_a_word_is_none() -> None:
+    texts = ["low-rank and ranking", "A full rank, more ranks.", "rank"]
+    assert terms.first_uses(texts, [RANK, FULL]) == [(1, 2, 11, FULL), (1, 18, 23, RANK)]
+
+
+def test_a_page_with_many_terms_keeps_those_that_a_practitioner_looks_up() -> None:
+    uses = [(0, i, i + 1, terms.Term(f"t{i}", (name,), "")) for i, name in enumerate(["adapter"] * 20 + ["SVD"])]
+    chosen = terms.choose(uses)
+    assert len(chosen) == terms.MAX_MARKS and chosen[-1][3].names == ("SVD",) and chosen == sorted(chosen)
+
+
+def test_the_glossary_has_sixty_to_eighty_entries_and_every_word_of_the_tables_is_one_of_its_names() -> None:
+    body = re.search(r"```\{glossary\}\n(.*?)\n```", (BOOK / "glossary.md").read_text("utf8"), re.S)[1]
+    names = re.findall(r"^\S.*$", body, re.M)
+    assert 60 <= len(body.split("\n\n")) <= 80 and len(names) == len(set(names))
+    assert {*terms.FORMS} | terms.SPECIAL <= {*names}
+
+
+def shares(scores: list[float]) -> str:
+    return ", ".join(f"{share:.2f}" for share in np.exp(scores) / np.exp(scores).sum())
+
+
+def test_each_box_from_the_ground_up_stands_once_is_short_and_its_numbers_come_out() -> None:
+    cells = [cell for path in BOOK.glob("*.ipynb") for cell in json.loads(path.read_text("utf8"))["cells"]]
+    text = " ".join("".join(cell["source"]) for cell in cells)
+    boxes = re.findall(r"From the ground up: ([\w -]+)</summary>(.*?)</details>", text, re.S)
+    assert sorted(title for title, _ in boxes) == ["LoRA in a minute", "attention", "fine-tuning", "softmax"]
+    assert all(80 <= len(body.split()) <= 150 for _, body in boxes)
+    softmax = dict(boxes)["softmax"]
+    assert f"$({shares([2, 1, 0])})$" in softmax and shares([102, 101, 100]) == shares([2, 1, 0])
+    for factor in (2, 0.5):
+        assert f"${shares([2 * factor, factor, 0])[:4]}$" in softmax
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_marks_few_terms_each_once_in_its_text_and_carries_what_they_mean(site, name: str) -> None:
+    html = (site / name).read_text("utf8")
+    article = BeautifulSoup(html, "html.parser").article
+    marked = [link["href"].partition("#")[2] for link in article.select("a.term")]
+    assert len(marked) == len({*marked}) <= terms.MAX_MARKS
+    assert not article.select(":is(h1, h2, h3, code, pre, a, .math, summary, button) a.term")
+    hidden = article.find(class_="about-terms") or BeautifulSoup("", "html.parser")
+    assert {f"about-{id}" for id in marked} <= {part["id"] for part in hidden.select("[id]")}
+    assert not hidden.select("a") and all(len(part.get_text().split()) > 5 for part in hidden.select("[id]"))
+    ids = re.findall(r'\sid="([^"]+)"', str(article))
+    assert len(ids) == len({*ids})
+
+
+# --- in the browser ----------------------------------------------------------------------------------------------
+
+LEVEL = "localStorage['ia3-level'] = JSON.stringify({!r})"
+TIP = ".term-tip:not([hidden])"
+
+
+@pytest.fixture
+def open_at(any_pages):
+    def opened(level: str, name: str = "book/02-formulation.html", **options):
+        page = any_pages.open(name, **options)
+        page.evaluate(LEVEL.format(level).replace("'", '"'))
+        page.reload()
+        page.wait_for_function("document.documentElement.dataset.widgets === 'ready'")
+        return page
+
+    yield opened
+    assert any_pages.close() == []
+
+
+@pytest.mark.browser
+def test_focus_and_pointer_show_a_term_escape_and_leaving_close_it_and_one_is_shown_at_a_time(open_at) -> None:
+    page = open_at("newcomer")
+    first, second = (page.locator("article a.term").nth(i) for i in (0, 1))
+    first.scroll_into_view_if_needed()
+    page.keyboard.press("Tab")  # from now on focus is the keyboard's
+    first.focus()
+    page.wait_for_selector(TIP)
+    about = page.locator(f"[id='{first.get_attribute('aria-describedby')}']")
+    assert page.locator(TIP).text_content().strip() == about.text_content().strip() != ""
+    page.keyboard.press("Escape")
+    assert page.locator(TIP).count() == 0 and first.evaluate("link => link === document.activeElement")
+    second.hover()
+    page.wait_for_selector(TIP)
+    page.locator(TIP).hover()
+    page.wait_for_timeout(400)  # longer than what a pointer that has left gets
+    assert page.locator(TIP).count() == 1
+    assert violations(page, TIP) == []
+    page.mouse.move(2, 2)
+    page.wait_for_selector(TIP, state="detached")
+    cited = page.locator("article a[aria-describedby][href*='bibliography']").first
+    cited.focus()
+    assert "Attention is all you need" in page.locator(TIP).text_content()
+
+
+@pytest.mark.browser
+def test_the_first_tap_shows_a_term_and_the_second_follows_it(open_at) -> None:
+    page = open_at("newcomer", width=390, touch=True)
+    link = page.locator("article a.term").first
+    link.tap()
+    page.wait_for_selector(TIP)
+    assert_fits(page)
+    page.locator("article h1").tap()
+    page.wait_for_selector(TIP, state="detached")
+    link.tap()
+    link.tap()
+    page.wait_for_url("**/glossary.html#term-*")
+
+
+@pytest.mark.browser
+def test_a_level_is_kept_decides_what_is_open_and_marked_and_adds_no_tab_stop_for_what_is_not_marked(open_at) -> None:
+    page = open_at("practitioner")
+    is_open = "kind => [...document.querySelectorAll(kind)].map(box => box.open)"
+    stops = "document.querySelectorAll('article a.term[href]').length"
+    seen = {}
+    for level in ("newcomer", "practitioner", "expert"):
+        page.get_by_role("combobox", name="Reading level").select_option(level)
+        code = page.evaluate(is_open, ".tag_hide-input details.hide")
+        seen[level] = (set(page.evaluate(is_open, ".ground-up")), any(code), page.evaluate(stops))
+    assert [each[:2] for each in seen.values()] == [({True}, False), ({False}, False), ({False}, True)]
+    assert seen["newcomer"][2] > seen["practitioner"][2] > seen["expert"][2] == 0
+    solutions = page.locator(".tag_hide-cell details.hide")
+    assert solutions.count() and not any(solutions.evaluate_all("all => all.map(box => box.open)"))
+    page.goto(page.url.replace("02-formulation", "03-geometry"))
+    assert page.evaluate("document.documentElement.dataset.level") == "expert"
+    assert page.get_by_role("combobox", name="Reading level").input_value() == "expert"
+
+
+@pytest.mark.browser
+def test_without_javascript_terms_are_links_boxes_open_and_the_quiz_can_be_read(browser, site_url) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site_url}/book/02-formulation.html")
+    page.get_by_text("From the ground up: softmax").click()
+    assert page.get_by_text("Softmax turns scores into shares").is_visible()
+    page.locator(".quiz-static summary").first.click()
+    assert page.get_by_text("Multiplying by 1 does not round, so the two").first.is_visible()
+    page.locator("article a.term").first.click()
+    assert "glossary.html#term-" in page.url
+    context.close()
+
+
+@pytest.mark.browser
+def test_progress_stands_beside_the_chapter_in_the_table_of_contents(open_at) -> None:
+    page = open_at("practitioner", name="book/06-peft.html")
+    page.get_by_text("It moves the layer").click()
+    page.get_by_role("button", name="Check").click()
+    marks = page.locator(".bd-sidebar-primary .quiz-progress")
+    assert marks.all_text_contents() == ["1/8"] and "PEFT" in marks.locator("..").text_content()
+    page.goto(page.url.replace("06-peft", "glossary"))
+    assert page.locator(".bd-sidebar-primary .quiz-progress").all_text_contents() == ["1/8"]
