@@ -1,10 +1,11 @@
-"""Keep the site self-contained: MathJax from its wheel, nothing twice, nothing from another host.
+"""Keep the site self-contained: nothing from another host, no widget without its state, each figure in its size.
 
 What this extension finds wrong it reports as a Sphinx warning, so that the strict build (`-W`) fails.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import struct
@@ -41,7 +42,7 @@ def use_local_mathjax(app, config) -> None:
 
 def stage_mathjax(app) -> None:
     """Copy MathJax out of the sphinx-mathjax-offline wheel, which is used as data only."""
-    if app.builder.format != "html":
+    if app.builder.format != "html" or app.builder.math_renderer_name != "mathjax":
         return
     package = find_spec("sphinx-mathjax-offline")
     if package is None:
@@ -57,40 +58,14 @@ def stage_mathjax(app) -> None:
             shutil.copy2(source / part, target / part)
 
 
-def rebuild_for_new_assets(app, env, added, changed, removed) -> list[str]:
-    """Name every page as out of date when a file of `_static` has changed: Sphinx looks at the pages' sources alone.
+def rebuild_for_new_assets(app, config) -> None:
+    """Make every page out of date when a file of `_static` or `_ext` has changed: Sphinx looks at their sources alone.
 
-    Every page, because each carries the checksums of the scripts and styles that it loads.
+    Every page, because each carries the checksums of what it loads, and is what the extensions make of it.
     """
-    source, copies = Path(app.srcdir) / "_static", Path(app.outdir) / "_static"
-    files = [path for path in source.rglob("*") if path.is_file()]
-    copied = {path: copies / path.relative_to(source) for path in files}
-    stale = any(not copy.is_file() or copy.read_bytes() != path.read_bytes() for path, copy in copied.items())
-    return sorted(env.found_docs) if stale else []
-
-
-def drop_needless_assets(app, pagename, templatename, context, doctree) -> None:
-    """Keep one of each inline script (togglebutton's comes twice), and leave out what the page has no use for.
-
-    That is thebe everywhere, which needs a server, and MathJax on pages without mathematics: Sphinx puts it on a page
-    whose table of contents leads to some.
-    """
-    needless = ["thebe"] if has_mathematics(doctree) else ["thebe", "mathjax"]
-    seen = set()
-    kept = []
-    for script in context.get("script_files", []):
-        key = (str(script.filename or ""), script.attributes.get("body") or "")
-        if any(word in "".join(key).lower() for word in needless) or (key[1] and key in seen):
-            continue
-        seen.add(key)
-        kept.append(script)
-    context["script_files"][:] = kept
-    context["css_files"][:] = [sheet for sheet in context.get("css_files", []) if "thebe" not in str(sheet.filename)]
-
-
-def has_mathematics(doctree) -> bool:
-    """Whether a page shows an equation; pages without a source, such as the index, show none."""
-    return doctree is not None and any(isinstance(node, nodes.math | nodes.math_block) for node in doctree.findall())
+    files = sorted(path for folder in ("_ext", "_static") for path in Path(app.srcdir, folder).rglob("*.*"))
+    content = b"".join(path.read_bytes() for path in files if path.is_file() and "__pycache__" not in path.parts)
+    config.site_assets_digest = hashlib.sha256(content).hexdigest()
 
 
 def replace_deprecated_role(app, pagename, templatename, context, doctree) -> None:
@@ -104,22 +79,25 @@ def size_figures(app, doctree) -> None:
     for image in doctree.findall(nodes.image):
         if "width" in image or "scale" in image or not image["uri"].endswith(".png"):
             continue
-        size = png_size(Path(app.srcdir) / image["uri"].lstrip("/"))
-        if size:
-            image["width"] = f"{size}px"
+        width = png_width(Path(app.srcdir) / image["uri"].lstrip("/"))
+        if width:
+            image["width"] = f"{width}px"
 
 
-def png_size(path: Path) -> int | None:
+def png_width(path: Path) -> int | None:
     """Width in CSS pixels of a PNG file that records its resolution, else None."""
-    if not path.is_file():
-        return None
-    data = path.read_bytes()
+    size = pixels(path)
+    data = path.read_bytes() if size else b""
     position = data.find(b"pHYs")
     if position < 0:
         return None
-    (pixels,) = struct.unpack(">I", data[16:20])
     per_meter, _, unit = struct.unpack(">IIB", data[position + 4 : position + 13])
-    return round(pixels * FIGURE_DPI * INCHES_PER_METER / per_meter) if unit == 1 and per_meter else None
+    return round(size[0] * FIGURE_DPI * INCHES_PER_METER / per_meter) if unit == 1 and per_meter else None
+
+
+def pixels(path: Path) -> tuple[int, int] | None:
+    """Width and height of a PNG file in its own pixels, None where there is no such file."""
+    return struct.unpack(">II", path.read_bytes()[16:24]) if path.is_file() else None
 
 
 def check_pages(app, exception) -> None:
@@ -156,11 +134,11 @@ def widgets_without_state(html: str) -> list[str]:
 
 def setup(app) -> dict:
     """Connect the extension to Sphinx."""
+    app.add_config_value("site_assets_digest", "", "html")
     app.connect("config-inited", use_local_mathjax)
     app.connect("builder-inited", stage_mathjax)
-    app.connect("env-get-outdated", rebuild_for_new_assets)
+    app.connect("config-inited", rebuild_for_new_assets)
     app.connect("doctree-read", size_figures)
-    app.connect("html-page-context", drop_needless_assets, priority=900)
     app.connect("html-page-context", replace_deprecated_role)
     app.connect("build-finished", check_pages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,10 +6,14 @@
 //   <div class="widget-fallback" data-model-id="...">           the same, with a static picture inside
 // Supported are anywidget's AnyModel, jslink and jsdlink, HBox and VBox, Int- and FloatSlider.
 // In place of anything else the reader sees a notice. When all is mounted, <html data-widgets="ready">.
+//
+// The page's other scripts, <script type="text/plain" data-later="address">, give way: they are loaded when the widgets
+// are there, and also when one has failed or keeps us waiting. When they have run, <html data-scripts="ready">.
 (() => {
   "use strict";
   const TYPE = "application/vnd.jupyter.widget-";
   const REFERENCE = "IPY_MODEL_";
+  const PATIENCE = 3000;                          // milliseconds
   const models = new Map();                       // id -> Model
   const mounted = new Map();                      // Python class name -> [{ model, el }], in the order of the page
 
@@ -258,6 +262,28 @@
     document.documentElement.dataset.widgets = "ready";
   }
 
+  /** Load the scripts that gave way, to run in the order in which the page has them. */
+  async function loadRest() {
+    await Promise.all([...document.querySelectorAll("script[data-later]")].map(({ dataset }) => new Promise((done) => {
+      const script = Object.assign(document.createElement("script"), { src: dataset.later, async: false });
+      script.onload = script.onerror = done;
+      document.head.append(script);
+    })));
+    document.documentElement.dataset.scripts = "ready";
+  }
+
+  /** The widgets first, for as long as a reader would wait; then all the rest, whatever became of them. */
+  async function run() {
+    const patience = new Promise((done) => setTimeout(done, PATIENCE));
+    try {
+      await Promise.race([start(), patience]);
+    } catch (error) {
+      console.error("[static-widgets]", error);
+      document.documentElement.dataset.widgets = "failed";
+    }
+    await loadRest();
+  }
+
   // --- paper ----------------------------------------------------------------------------------------------
 
   /** A print has no dark background, so the page goes light for it; light text on white paper would be lost. */
@@ -272,6 +298,6 @@
     shown = null;
   });
 
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", run);
+  else run();
 })();

@@ -110,7 +110,7 @@ class Pages:
 
     def _go(self, page: Any, name: str) -> Any:
         page.goto(f"{self.home}/{name}")
-        page.wait_for_function("document.documentElement.dataset.widgets === 'ready'")
+        page.wait_for_function("(({ widgets, scripts }) => widgets && scripts)(document.documentElement.dataset)")
         return page
 
     def _watch(self, page: Any) -> None:

@@ -41,6 +41,11 @@ MARK_LOOKS = """() => {
 }"""
 
 
+#: What the Tab key reaches.
+TAB_STOPS = """[...document.querySelectorAll("a[href], button, input, select, summary, [tabindex]")]
+    .filter(one => one.tabIndex >= 0 && !one.disabled && one.checkVisibility({ visibilityProperty: true })).length"""
+
+
 def faults(page: Any) -> list[str]:
     """Return what axe finds in a page, the colors in both themes and of each look once."""
     page.evaluate(ONE_OF_EACH)
@@ -57,7 +62,8 @@ def test_a_page_fits_a_phone_its_buttons_set_its_widgets_it_is_not_too_long_and_
     tab: Any, name: str
 ) -> None:
     page = tab.follow(name, width=390)
-    assert page.locator("[data-widget-error], mjx-merror, .MathJax_Error").count() == 0
+    assert page.locator("[data-widget-error], merror").count() == 0
+    assert page.evaluate(TAB_STOPS) <= 120
     assert_fits(page)
     for button in page.locator("button.set-widget").all():
         wanted = button.evaluate("button => JSON.parse(button.dataset.set)")
@@ -114,6 +120,47 @@ def test_the_theme_button_switches_the_page_and_its_widgets_which_follow_the_win
     after = dot.bounding_box()
     assert 0 <= after["x"] <= narrow - after["width"]
     assert after["width"] == pytest.approx(before["width"], abs=1), "a handle keeps its size for the finger"
+
+
+def test_on_a_phone_a_drawer_that_has_led_to_a_section_closes(page_of: Callable[..., Any]) -> None:
+    page = page_of(next(name for name in PAGES if "geometry" in name), width=390)
+    page.locator(".secondary-toggle").click()
+    page.locator("dialog[open] .page-toc a").get_by_text("Summary").click()
+    assert page.locator("dialog[open]").count() == 0
+    assert page.url.endswith("#summary")
+
+
+#: What a reader may ask -> a section that answers it.
+QUESTIONS = {
+    "GQA": ("book/04-counting.html", "grouped-query-attention-shorter-key-and-value-vectors"),
+    "mixed batch": ("book/peft-further.html", "one-batch-several-tasks"),
+    "merge": ("book/05-from-scratch.html", "merge-the-adapter-disappears-into-the-weights"),
+    "learning rate": ("book/07-how-a-vector-trains.html", "too-large-a-learning-rate"),
+    "PEFT": ("book/06-peft.html", "ia3-with-peft-what-did-you-train"),
+    "ellipse": ("book/03-geometry.html", "the-circle-becomes-an-ellipse"),
+}
+
+
+def test_the_search_leads_to_the_section_that_explains_from_a_folder_as_well(browser: Any, site: Path) -> None:
+    page = browser.new_page()
+    page.goto((site / PAGES[0]).as_uri())
+    page.wait_for_function("document.documentElement.dataset.scripts")
+    ask = "query => findSections(query).then(all => all.slice(0, 3).map(({ page, anchor }) => [page[0], anchor]))"
+    found = {query: page.evaluate(ask, query) for query in QUESTIONS}
+    assert {query: three for query, three in found.items() if list(QUESTIONS[query]) not in three} == {}
+    assert page.evaluate(ask, "zebra crossing") == []
+    page.close()
+
+
+def test_the_search_dialog_lists_sections_as_one_types_and_its_keys_lead_to_them(page_of: Callable[..., Any]) -> None:
+    page = page_of(PAGES[0])
+    page.keyboard.press("Control+k")
+    page.keyboard.type("half-turn")
+    page.wait_for_selector(".section-results mark")
+    assert "section" in page.locator(".section-status").inner_text()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/03-geometry.html#no-rotation-but-the-half-turn")
 
 
 def test_a_page_is_printed_light_and_then_as_dark_as_before(page_of: Callable[..., Any]) -> None:

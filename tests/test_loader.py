@@ -25,6 +25,9 @@ export default {
 """
 BROKEN = "export default { render() { throw new Error('no luck'); } };"
 BUTTON = "<button class='set-widget' data-widget='{}' data-set='{{\"n\": 8}}'>set it</button>"
+LATER = '<script type="text/plain" data-later="data:text/javascript,{}"></script>'
+WIDGETS = "document.documentElement.dataset.widgets"
+UNREADABLE = '<script type="application/vnd.jupyter.widget-state+json">{</script>'
 PICTURE = '<div class="widget-fallback" data-model-id="{}"><svg id="picture"></svg></div>'
 
 
@@ -64,6 +67,19 @@ def test_the_picture_stays_when_a_widget_fails_what_needs_a_kernel_says_so_and_t
     errors = " ".join(page.locator("[data-widget-error]").all_inner_texts())
     assert "no luck" in errors and "TextModel needs a running kernel" in errors
     assert shown(page) == ["n = 1"]
+
+
+@pytest.mark.parametrize(
+    ("source", "more", "problems", "first"),
+    [(COUNTER, "", 0, "ready"), (BROKEN, "", 1, "ready"), ("", UNREADABLE, 1, "failed")],
+)
+def test_scripts_that_gave_way_run_in_their_order_after_the_widgets_also_when_one_has_failed(
+    any_pages: Any, bare_page: Open, source: str, more: str, problems: int, first: str
+) -> None:
+    scripts = "".join(LATER.format(f"(window.seen ??= []).push({n}, {WIDGETS})") for n in (1, 2))
+    page = bare_page({"a": anywidget("Counter", source, n=1)}, view("a") + more + scripts)
+    assert page.evaluate("window.seen") == [1, first, 2, first]
+    assert len(any_pages.problems) == problems
 
 
 def test_two_views_share_one_initialization_and_one_stylesheet_and_a_page_may_have_none(bare_page: Open) -> None:

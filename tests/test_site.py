@@ -2,16 +2,22 @@
 
 import gzip
 import json
+import logging
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import check_site
+import lean_pages
+import lean_sheet
 import live_widget
 import pytest
 import site_assets
+import static_math
+import tinycss2
 import yaml
 from bs4 import BeautifulSoup
+from docutils import nodes
 
 from ia3_lab.widgets import EllipseLab
 
@@ -129,22 +135,99 @@ def test_a_foreign_resource_is_noticed_and_what_fetches_nothing_left_alone() -> 
     assert [len(site_assets.foreign_resources(html)) for html in HARMLESS] == [0] * len(HARMLESS)
 
 
-def test_a_page_carries_the_state_of_its_widgets_and_nothing_that_it_has_no_use_for(
+def test_a_page_carries_the_state_of_its_widgets_its_formulas_without_a_script_and_widgets_before_the_rest(
     html: str, page: BeautifulSoup
 ) -> None:
     assert site_assets.widgets_without_state(html) == []
+    assert [formula for formula in page.select(".math") if not formula.math] == []
+    assert r"\(" not in re.sub(r"<script.*?</script>", "", html, flags=re.S)
+    assert [Path(urlsplit(script["src"]).path).name for script in page.find_all("script", src=True)] == [
+        lean_pages.FIRST
+    ]
+    rest = " ".join(script["data-later"] for script in page.select("script[data-later]"))
+    assert "bootstrap.js" in rest
+    assert not re.search("thebe|mathjax|fontawesome|searchtools|searchindex", rest)
     inline = [script.string.strip() for script in page.find_all("script", src=False, type=False, string=True)]
-    sources = [script["src"] for script in page.find_all("script", src=True)]
-    mathjax = [source for source in sources if "mathjax" in source.lower()]
     assert len(inline) == len(set(inline))
-    assert not [source for source in sources if "thebe" in source]
-    assert bool(mathjax) == bool(page.select(".math"))
-    assert all(source.startswith("../_static/third_party/mathjax/tex-chtml.js") for source in mathjax)
 
 
-def test_our_own_scripts_and_styles_and_the_widgets_of_a_page_stay_small(site: Path, html: str) -> None:
-    own = [site / "_static" / asset for asset in ("static-widgets.js", "book.css", "reading.js", "reading.css")]
-    assert all(path.name in html for path in own)
+def test_a_figure_waits_until_it_is_scrolled_to_in_a_place_of_its_size(page: BeautifulSoup) -> None:
+    sizes = [
+        (image.get("loading"), *map(int, (image["width"], image["height"]))) for image in page.article.find_all("img")
+    ]
+    assert all(loading == "lazy" and min(size) > 50 for loading, *size in sizes)
+
+
+def test_a_page_is_light_before_anyone_scrolls(site: Path, name: str, html: str, page: BeautifulSoup) -> None:
+    links = page.select('link[rel="stylesheet"], script[src], script[data-later], img:not([loading="lazy"])')
+    addresses = [link.get("href") or link.get("src") or link["data-later"] for link in links]
+    paths = {(site / name).parent / urlsplit(address).path for address in addresses}
+    paths |= {site / "_static/formulas.woff2"} if page.math else set()
+    weight = compressed(html) + sum(len(gzip.compress(path.read_bytes(), mtime=0)) for path in paths)
+    assert len(page.select('link[rel="stylesheet"]')) == 1
+    assert weight < (160_000 if name == PAGES[0] else 350_000)
+
+
+def test_a_rule_is_kept_if_something_can_match_it_and_an_icon_if_a_rule_names_it(site: Path) -> None:
+    css = ".a, .b > .c {x: y} .d:not(.e) {x: y} #f {x: y} @media print {.g {x: y} p {x: y}} @media screen {.g {x: y}}"
+    kept = lean_sheet.matching(tinycss2.parse_stylesheet(css, skip_whitespace=True), {"a", "b", "d"})
+    assert kept == ".a{x: y}.d:not(.e){x: y}@media print{p{x: y}}"
+    held = [lean_sheet.holds(ROOT, name) for name in ("basic.css", "mystnb.0a.css", "book.css", "tippy.css")]
+    assert held == [True, True, True, False]
+    fonts = site / "_static/vendor/fontawesome/webfonts"
+    one, two = (lean_sheet.icon_faces(fonts, css) for css in ("\uf002", "\uf002\uf185"))
+    assert len(one) < len(two) < 5000
+
+
+def test_a_script_waits_for_the_widgets_and_one_without_use_for_the_page_goes() -> None:
+    script = '<script src="../_static/{}.js?v=1"></script>'
+    seen = {
+        name: lean_pages.SCRIPT.sub(lambda match: lean_pages.later(match, CODE), script.format(name))
+        for name in SCRIPTS
+    }
+    assert {name: "data-later" in text for name, text in seen.items()} == SCRIPTS
+    assert lean_pages.SCRIPT.sub(lambda match: lean_pages.later(match, ""), script.format("copybutton")) == ""
+
+
+CODE = '<div class="highlight"><pre>x</pre></div>'
+SCRIPTS = {"static-widgets": False, "doctools": True, "copybutton": True, "togglebutton": False, "fontawesome": False}
+
+
+@pytest.mark.parametrize(
+    ("tex", "missing"), [(r"\frac{\alpha}{r}\,x A B", False), (r"\mathfrak{g}", True), (r"\nosuch x", True)]
+)
+def test_a_formula_that_cannot_be_read_or_drawn_stops_the_strict_build(
+    caplog: pytest.LogCaptureFixture, tex: str, missing: bool
+) -> None:
+    logger = logging.getLogger("sphinx.static_math")
+    logger.addHandler(caplog.handler)
+    static_math.convert(nodes.math(), tex, False)
+    logger.removeHandler(caplog.handler)
+    assert bool(caplog.records) == missing
+
+
+def test_a_page_tells_others_what_it_is(site: Path, name: str, page: BeautifulSoup) -> None:
+    tags = {tag.get("name") or tag.get("property"): tag["content"] for tag in page.head.select("meta[content]")}
+    address = tags["og:url"]
+    assert address.endswith(f"/{name}") and page.select_one('link[rel="canonical"]')["href"] == address
+    assert 60 < len(tags["description"]) <= 204 and "\\" not in tags["description"]
+    assert page.title.text.count("IA³ by Hand") == 1
+    assert (site / tags["og:image"].removeprefix(address.removesuffix(name))).is_file()
+    for listing in ("sitemap.xml", "llms.txt"):
+        assert (site / listing).read_text("utf8").count(address) == 1
+
+
+def test_a_lost_reader_is_led_to_every_page_from_any_depth(site: Path) -> None:
+    at = "/" + yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["repository"]["url"].rpartition("/")[2]
+    page = parsed((site / "404.html").read_text("utf8"))
+    links = [tag.get("href") or tag.get("src") for tag in page.select("link[href], a[href], script[src]")]
+    assert [link for link in links if not link.startswith((f"{at}/", "#", "https:"))] == []
+    assert {f"{at}/{name}" for name in PAGES} <= set(links)
+    assert "Sitemap: https://" in (site / "robots.txt").read_text("utf8")
+
+
+def test_our_own_scripts_and_styles_and_the_widgets_of_a_page_stay_small(html: str) -> None:
+    own = [path for path in (ROOT / "_static").iterdir() if path.suffix in (".js", ".css")]
     widgets = {model["state"].get(key, "") for model in states(html) for key in ("_esm", "_css")}
     assert compressed(*(path.read_text("utf8") for path in own), *sorted(widgets)) < MAX_OWN_BYTES
     assert compressed(*site_assets.STATE.findall(html)) < MAX_STATE_BYTES
