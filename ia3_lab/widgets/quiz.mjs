@@ -114,7 +114,8 @@ function panel(question, { label, answered, onRight, openWidget }) {
 }
 
 function render({ model, el, host }) {
-  const root = frame(el, "quiz", "Check yourself"), questions = model.get("questions"), size = questions.length;
+  const root = frame(el, "quiz", "Check yourself", "", CHOICES);
+  const questions = model.get("questions"), size = questions.length;
   const kept = progress(model.get("chapter"), questions.map(({ id }) => id)), leaving = new AbortController();
   const watched = host?.getModel && model.get("watch"), stops = [];
   let now = Math.max(0, questions.findIndex(({ id }) => !kept.has(id)));

@@ -105,7 +105,7 @@ const CELLS = "Arrow keys go from cell to cell, Home and End to the ends of a ro
 function frame(el, name, title, todo = "", keys = KEYS) {
   const heading = h("span", { role: "heading", "aria-level": 3 }, title);
   const help = h("details", { class: "ia3-keys" }, h("summary", {}, "Keys"), h("p", {}, keys));
-  const head = h("div", { class: "ia3-head" }, heading, help, h("p", { class: "ia3-muted" }, todo));
+  const head = h("div", { class: "ia3-head" }, heading, help, todo && h("p", { class: "ia3-muted" }, todo));
   const root = h("section", { class: `ia3 ia3-${name}`, role: "group", "aria-label": title }, head);
   root.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" && event.key !== "Tab") event.stopPropagation();
