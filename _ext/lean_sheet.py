@@ -26,11 +26,12 @@ from sphinx.util import logging
 log = logging.getLogger(__name__)
 
 NAME = "site.css"
-# In the order in which the theme loads them; its theme.css only imports basic.css. Ours come last, whole.
+# In the order in which the theme loads them. Ours come last, whole.
 SHEETS = (
     *("basic.css", "styles/pydata-sphinx-theme.css", "pygments.css", "styles/sphinx-book-theme.css"),
     *("togglebutton.css", "copybutton.css", "mystnb.*.css", "sphinx-design.min.css"),
 )
+NOT_NEEDED = ("styles/theme.css", "sphinx-thebe.css")  # the first only imports basic.css; thebe needs a server
 ICON_FONTS = {"fa-solid-900": ("Free", 900), "fa-brands-400": ("Brands", 400)}
 ICON = re.compile("[\ue000-\uf8ff]")
 MADE_BY_SCRIPTS = {"bs-tooltip-auto"}
@@ -41,8 +42,8 @@ ORIGIN = (
 
 
 def holds(source: Path, name: str) -> bool:
-    """Return whether the sheet is made from the one of this name in `_static`: one of the theme's, or ours."""
-    known = any(fnmatch(name, pattern) for pattern in (*SHEETS, "styles/theme.css"))
+    """Return whether a page with this sheet can do without the one of this name in `_static`."""
+    known = any(fnmatch(name, pattern) for pattern in (*SHEETS, *NOT_NEEDED))
     return known or (source / "_static" / name).is_file()
 
 

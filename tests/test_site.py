@@ -172,7 +172,7 @@ def test_a_rule_is_kept_if_something_can_match_it_and_an_icon_if_a_rule_names_it
     css = ".a, .b > .c {x: y} .d:not(.e) {x: y} #f {x: y} @media print {.g {x: y} p {x: y}} @media screen {.g {x: y}}"
     kept = lean_sheet.matching(tinycss2.parse_stylesheet(css, skip_whitespace=True), {"a", "b", "d"})
     assert kept == ".a{x: y}.d:not(.e){x: y}@media print{p{x: y}}"
-    held = [lean_sheet.holds(ROOT, name) for name in ("basic.css", "mystnb.0a.css", "book.css", "tippy.css")]
+    held = [lean_sheet.holds(ROOT, name) for name in ("sphinx-thebe.css", "mystnb.0a.css", "book.css", "tippy.css")]
     assert held == [True, True, True, False]
     fonts = site / "_static/vendor/fontawesome/webfonts"
     one, two = (lean_sheet.icon_faces(fonts, css) for css in ("\uf002", "\uf002\uf185"))
