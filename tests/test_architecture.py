@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "pretrained": {"config"},
     "peft_bridge": {"attach"},
     "exercises": set(),
+    "pictures": set(),
     "style": set(),
     "plots": {"style"},
     "study.tasks": set(),
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "study.word_counts": {"study.tasks"},
     "study.t03b": set(),
     "study": set(),
-    "widgets": {"style", "plots", "config", "counting", "geometry", "study.results", "study.t03b"},
+    "widgets": {"style", "plots", "config", "counting", "geometry", "pictures", "study.results", "study.t03b"},
     "__init__": set(),
 }
 METHOD = list(MAY_IMPORT)[: list(MAY_IMPORT).index("pretrained")]
@@ -148,7 +149,7 @@ def too_long(paths: Iterable[Path], limit: int) -> list[str]:
 
 
 def test_the_package_is_small_and_its_tests_are_no_second_book() -> None:
-    assert lines(FILES) <= 4_500
+    assert lines(FILES) <= 4_900
     assert lines(PACKAGE / f"{name}.py" for name in METHOD if name != "folding") <= 1_650
     # How a weight with an adapter in it behaves in torch, and what makes it plain, is a chapter of its own.
     assert lines([PACKAGE / "folding.py"]) <= 160

@@ -11,6 +11,7 @@ _MODULES = {
     "MergeViewer": "merge_viewer",
     "ParameterCalculator": "parameter_calculator",
     "VectorExplorer": "vector_explorer",
+    "VolumeKnobs": "volume_knobs",
 }
 __all__ = sorted(_MODULES)
 
