@@ -79,7 +79,7 @@ function laboratory(network) {
     const e = { ...net, l_2: volumes.map((volume, i) => (i === picture - 1 ? 0 : volume)) };
     return judge(e, task, GRID, truth(task), { z: mix(e, pictures) }).right;
   };
-  const best = (task) => (bests[task] ??= ceiling(net, task));
+  const best = (task) => (bests[task] ??= ceiling(network, task));
   /** The weight of each picture in the sum, 1 where it is the frozen one. */
   const volumes = ({ e }) => [...e.l_2].map((volume, i) => (volume * e.w[i]) / net.w[i]);
   return { truth, byHand, method, silenced, best, volumes, start };
@@ -140,7 +140,8 @@ function channel(i, name, colorPair, read, turn) {
   const node = h("div", { class: "vk-channel" }, mute, track, text);
   const draw = (volume, picture, locked) => {
     const [share, beyond] = [clamp(volume / LOUD, -1, 1), Math.abs(volume) > LOUD];
-    thumb.paint((cell) => soft(1.1 * volume * picture(cell)));
+    const seen = Math.abs(volume) < 0.12 ? 0.12 : volume; // a silent picture can still be made out
+    thumb.paint((cell) => soft(1.1 * seen * picture(cell)));
     knob.style.top = `${50 - 50 * share}%`;
     fill.style.top = `${50 - 50 * Math.max(share, 0)}%`;
     fill.style.height = `${50 * Math.abs(share)}%`;
@@ -229,7 +230,7 @@ function numbers(redraw) {
 }
 
 /** Raise steps to 600 in a few seconds, however slow the machine; at once where motion is unwelcome. */
-function player(model, put) {
+function player(model, put, redraw) {
   let asked = 0;
   let last = -1;
   const stop = () => {
@@ -253,7 +254,7 @@ function player(model, put) {
     const { steps, shown } = readTraits(model, ["steps", "shown"]);
     const playing = last >= 0;
     stop();
-    if (playing) return put({ steps });
+    if (playing) return redraw();
     const from = steps < STEPS ? steps : 0;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     put({ steps: still ? STEPS : from, shown: shown === "hand" ? "ia3" : shown });
@@ -271,7 +272,7 @@ function render({ model, el }) {
   ["blue", "orange"].forEach((name, i) => root.style.setProperty(`--vk-${name}`, pair[i]));
   const ones = Array(12).fill(1);
   const put = (changes) => update(model, changes);
-  const train = player(model, put);
+  const train = player(model, put, () => draw());
   const again = (changes) => {
     train.stop();
     put({ steps: 0, shown: "hand", picture: 0, volumes: ones, ...changes });

@@ -3,7 +3,7 @@
 
 const mod = (value, m) => value - m * Math.floor(value / m);
 /** Task -> the rule that says whether a point of the square is orange. The widget's order: known, near, far. */
-export const TASKS = {
+const TASKS = {
   "disc": (x, y) => x * x + y * y < 0.36,
   "ring": (x, y) => x * x + y * y > 0.16 && x * x + y * y < 0.64,
   "check": (x, y) => x * y > 0,
@@ -16,7 +16,7 @@ export const TASKS = {
   "slanted stripes": (x, y) => mod(1.5 * (x + y) + 0.5, 2) < 1,
   "spiral": (x, y) => Math.cos(Math.atan2(y, x) + 5 * Math.hypot(x, y)) > 0,
 };
-export const STEPS = 600;
+const STEPS = 600;
 
 /** Numbers from 0 to 1, the same for the same seed everywhere (mulberry32). */
 function uniform(seed) {
@@ -42,16 +42,16 @@ export function drawDots(task, n, seed) {
 }
 
 /** 1 where a task has orange, at points x. */
-export const colors = (task, x) => filled(x.length / 2, (_, i) => Number(TASKS[task](x[2 * i], x[2 * i + 1])));
+const colors = (task, x) => filled(x.length / 2, (_, i) => Number(TASKS[task](x[2 * i], x[2 * i + 1])));
 
 /** The middles of a square's cells, row by row from the top left. */
-export function makeGrid(size) {
+function makeGrid(size) {
   const middle = (i) => ((i + 0.5) / size) * 2 - 1;
   return filled(2 * size * size, (_, i) => (i % 2 ? -middle(Math.floor(i / 2 / size)) : middle((i / 2) % size)));
 }
 
 /** The network's numbers in flat arrays, row by row; volumes and the output's bias as the frozen network has them. */
-export function freeze(network) {
+function freeze(network) {
   const flat = (name) => Float64Array.from(network[name].flat());
   const [b_U, b_V] = [flat("b_U"), flat("b_V")];
   const ones = { l_1: new Float64Array(b_U.length).fill(1), l_2: new Float64Array(b_V.length).fill(1) };
@@ -64,7 +64,7 @@ const LORA = ["U", "V", "w"]; // W + A B, with rank 1: A one column, B one row
 const TRAINED = { ia3: ["l_2"], both: ["l_1", "l_2"], full: ["U", "b_U", "V", "b_V", "w", "b_w"] };
 
 /** What a method trains, as it starts. LoRA's A is random, its B is 0. */
-export function startOf(method, net, seed) {
+function startOf(method, net, seed) {
   if (method !== "lora") return Object.fromEntries(TRAINED[method].map((name) => [name, net[name].slice()]));
   const random = uniform(7919 * seed + 13);
   const normal = () => {
@@ -108,7 +108,7 @@ function paint(e, x) {
 }
 
 /** z from pictures that are there: all that turning a volume of the last layer costs. */
-export function mix({ l_2, w, b_w }, h_2, z = new Float64Array(h_2.length / w.length)) {
+function mix({ l_2, w, b_w }, h_2, z = new Float64Array(h_2.length / w.length)) {
   for (let i = 0, q = 0; i < z.length; i++) {
     let sum = b_w[0];
     for (let c = 0; c < w.length; c++) sum += l_2[c] * w[c] * h_2[q++];
@@ -167,51 +167,52 @@ function pulled(g, p) {
 }
 
 /** A method in training on dots: step() is one step of Adam and returns the loss before it. */
-export function trainer(net, method, dots, rate, seed) {
+function trainer(net, method, dots, rate, seed) {
   const p = startOf(method, net, seed);
   const memory = Object.fromEntries(Object.keys(p).map((name) => [name, [0, 1].map(() => p[name].map(() => 0))]));
-  let [t, kept] = [0, null];
+  let [t, kept, slope] = [0, null, {}];
   const step = () => {
     const e = placed(net, p);
     if (method !== "ia3" || !kept) kept = paint(e, dots.x);
     else mix(e, kept.h_2, kept.z); // the pictures stay as they are
     const { loss, g } = slopes(e, dots, kept, method !== "ia3");
     t += 1;
-    for (const [name, slope] of Object.entries(pulled(g, p))) {
+    slope = pulled(g, p);
+    for (const [name, values] of Object.entries(slope)) {
       const [first, second] = memory[name];
-      for (let i = 0; i < slope.length; i++) {
-        first[i] = 0.9 * first[i] + 0.1 * slope[i];
-        second[i] = 0.999 * second[i] + 0.001 * slope[i] ** 2;
+      for (let i = 0; i < values.length; i++) {
+        first[i] = 0.9 * first[i] + 0.1 * values[i];
+        second[i] = 0.999 * second[i] + 0.001 * values[i] ** 2;
         const size = Math.sqrt(second[i] / (1 - 0.999 ** t)) + 1e-8;
         p[name][i] -= (rate * first[i]) / (1 - 0.9 ** t) / size;
       }
     }
     return loss;
   };
-  return { p, step, steps: () => t, network: () => placed(net, p), count: count(p) };
+  const count = Object.values(p).reduce((sum, values) => sum + values.length, 0);
+  return { p, step, count, steps: () => t, slope: () => slope, network: () => placed(net, p) };
 }
 
-const count = (p) => Object.values(p).reduce((sum, values) => sum + values.length, 0);
-
-/** What a method has made of a task after some steps: its numbers, the loss of each step, the share it has right. */
-export function train(network, method, task, n, seed, steps, rate) {
-  const run = trainer(freeze(network), method, drawDots(task, n, seed), rate, seed);
+/** A training as plain numbers: what it has made, losses and slopes on the way, the share of the square it has right. */
+export function train(network, method, { task, dots, seed, steps }) {
+  const run = trainer(freeze(network), method, drawDots(task, dots, seed), network.rates[method], seed);
+  const plain = (p) => Object.fromEntries(Object.entries(p).map(([name, values]) => [name, [...values]]));
   const losses = Array.from({ length: steps }, run.step);
-  const p = Object.fromEntries(Object.entries(run.p).map(([name, values]) => [name, [...values]]));
-  return { p, losses, count: run.count, right: judge(run.network(), task, makeGrid(64)).right };
+  const right = judge(run.network(), task, makeGrid(64)).right;
+  return { p: plain(run.p), slope: plain(run.slope()), losses, count: run.count, right };
 }
 
 /** What a network says at points x, and the share of them that is as the task wants. */
-export function judge(e, task, x, y = colors(task, x), made = paint(e, x)) {
+function judge(e, task, x, y = colors(task, x), made = paint(e, x)) {
   let hits = 0;
   for (let i = 0; i < y.length; i++) hits += made.z[i] > 0 === y[i] > 0;
   return { ...made, right: hits / y.length };
 }
 
 /** The best that any volumes of the last layer do: trained on the whole square instead of a few dots. */
-export function ceiling(net, task) {
+export function ceiling(network, task) {
   const x = makeGrid(32);
-  const run = trainer(net, "ia3", { x, y: colors(task, x) }, 0.1, 0);
+  const run = trainer(freeze(network), "ia3", { x, y: colors(task, x) }, 0.1, 0);
   for (let i = 0; i < STEPS; i++) run.step();
   return judge(run.network(), task, x).right;
 }
@@ -222,7 +223,7 @@ const percent = (share) => `${Math.round(100 * share)} %`;
 const number = (value) => `${value < 0 ? "−" : ""}${Number(Math.abs(value).toFixed(2))}`;
 
 /** "Silence all, then turn picture 3 to −2 and picture 7 to −1." */
-export function adviceOf(hand) {
+function adviceOf(hand) {
   if (!hand) return "Can you mix it by hand? Or press Train.";
   const turns = Object.entries(hand).map(([picture, volume]) => `picture ${picture} to ${number(volume)}`);
   return `Try this: silence all, then turn ${turns.join(", ").replace(/, (?=[^,]*$)/, " and ")}.`;
