@@ -110,7 +110,13 @@ NETWORK_SHAPES = {"U": (2, 16), "b_U": (16,), "V": (16, 12), "b_V": (12,), "w": 
 # --- words ------------------------------------------------------------------------------------------------------
 
 VERDICTS = [
-    (0.99, 0.93, 0.76, "in reach", "In reach: the twelve pictures can be mixed into the ring. From 20 dots, 12 volumes"),
+    (
+        0.99,
+        0.93,
+        0.76,
+        "in reach",
+        "In reach: the twelve pictures can be mixed into the ring. From 20 dots, 12 volumes",
+    ),
     (0.99, 0.80, 0.90, "too few to tell", "In reach"),
     (0.70, 0.66, 0.90, "out of reach", "Out of reach: no mix of these pictures makes the ring; the best has 70 %."),
     (0.70, 0.66, 0.67, "too few to tell", "Out of reach"),
@@ -169,7 +175,7 @@ def test_one_move_by_key_and_three_by_pointer_solve_tasks_and_a_picture_mutes(wi
         assert trait(page, "volumes")[7] == volume
     (x, y), scrolled = middle(faders.nth(3)), page.evaluate("scrollY")
     stroke(page, x, y, 0, 30)
-    assert trait(page, "volumes")[3] == pytest.approx(-30 / 108 * 8, abs=0.06) and page.evaluate("scrollY") == scrolled
+    assert trait(page, "volumes")[3] == pytest.approx(-30 / 100 * 8, abs=0.06) and page.evaluate("scrollY") == scrolled
 
 
 def test_training_starts_from_one_ends_as_the_engine_does_and_a_turned_volume_makes_the_mix_the_readers(
@@ -181,7 +187,7 @@ def test_training_starts_from_one_ends_as_the_engine_does_and_a_turned_volume_ma
     found = {method: call("train", NETWORK, method, state | {"steps": 600}) for method in METHODS}
     cards = page.locator(".vk-card b").all_inner_texts()[1:]
     assert cards == [f"{round(100 * one['right'])} %" for one in found.values()]
-    shown = [float(re.sub("[↑↓]", "", text).replace("−", "-")) for text in page.locator("output").all_inner_texts()]
+    shown = [float(re.sub("[↑↓]", "", text).replace("\u2212", "-")) for text in page.locator("output").all_inner_texts()]
     assert_allclose(shown, found["ia3"]["p"]["l_2"], atol=0.051)
     said = sentence(page)
     press(page.get_by_role("slider").nth(0), "0")
@@ -213,7 +219,7 @@ def test_in_every_state_the_height_stays_nothing_is_no_number_and_nothing_leaves
         volumes = [chance.choice([0, 1, -4, 4, 12.34, -0.05, 2.5]) for _ in range(12)]
         draw = {"task": chance.choice(LEARNED), "dots": chance.choice([20, 50]), "seed": chance.randint(1, 9)}
         show = {"shown": chance.choice(["hand", *METHODS]), "steps": chance.choice([0, 1, 40, 600])}
-        set_traits(page, volumes=volumes, picture=chance.randint(0, 12), **draw, **show)
+        set_traits(page, volumes=volumes, turned=chance.randint(0, 12), **draw, **show)
         text = page.locator(".ia3").inner_text()
         assert "NaN" not in text and "undefined" not in text and "Infinity" not in text
         heights.add(page.locator(".ia3").bounding_box()["height"])

@@ -88,7 +88,7 @@ def interval(values: ArrayLike) -> Interval:
 
 
 def read_volume_knobs() -> pd.DataFrame:
-    """Return the runs of ``scripts/pretrain_pictures.py``: network, task, draw, dots, method, share of the square right.
+    """Return the runs of the volume knobs: network, task, draw, dots, method, and the share of the square right.
 
     ``dots`` is 0 where the whole square was learned from; ``draw`` is "mean" where several draws were averaged.
     """

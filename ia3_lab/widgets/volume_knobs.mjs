@@ -6,7 +6,7 @@ const SMALL = 32;
 const GRID = makeGrid(SIZE);
 const LOUD = 4;                        // the ends of a fader
 const SECONDS = 4;                     // of a whole training
-const NAMES = ["task", "dots", "seed", "volumes", "picture", "shown", "steps", "compact"];
+const NAMES = ["task", "dots", "seed", "volumes", "turned", "shown", "steps", "compact"];
 const WAYS = {
   hand: ["By hand", "Twelve frozen pictures. Up: louder. Middle line: silent. Below it: colors swapped."],
   ia3: ["IA³, last layer", "Training sets the volumes, the pictures stay. Turn one, and the mix is yours."],
@@ -75,8 +75,8 @@ function laboratory(network) {
     while (run.steps() < state.steps) run.step();
     return (kept.made[name] = { ...assess(state, run.network()), steps: state.steps, count: run.count });
   };
-  const silenced = ({ task, volumes, picture }) => {
-    const e = { ...net, l_2: volumes.map((volume, i) => (i === picture - 1 ? 0 : volume)) };
+  const silenced = ({ task, volumes, turned }) => {
+    const e = { ...net, l_2: volumes.map((volume, i) => (i === turned - 1 ? 0 : volume)) };
     return judge(e, task, GRID, truth(task), { z: mix(e, pictures) }).right;
   };
   const best = (task) => (bests[task] ??= ceiling(network, task));
@@ -205,7 +205,7 @@ function cards(colorPair, write) {
       part.thumb.paint((i) => soft(1.6 * part.result.z[PICK[i]]));
       say(part.count, `${results[name].count ?? 12} numbers`);
       say(part.right, percent(results[name].right));
-      part.bar.style.width = `${clamp(200 * (results[name].right - 0.5), 0, 100)}%`;
+      part.bar.style.width = `${100 * results[name].right}%`;
     }
   };
   return { node, draw: drawAll };
@@ -275,7 +275,7 @@ function render({ model, el }) {
   const train = player(model, put, () => draw());
   const again = (changes) => {
     train.stop();
-    put({ steps: 0, shown: "hand", picture: 0, volumes: ones, ...changes });
+    put({ steps: 0, shown: "hand", turned: 0, volumes: ones, ...changes });
   };
   /** The volumes that a hand would turn: of training, where that is on show. */
   const mine = () => {
@@ -285,7 +285,7 @@ function render({ model, el }) {
   };
   const turn = (i, volume) => {
     train.stop();
-    put({ volumes: mine().map((old, j) => (j === i ? volume : old)), picture: i + 1, shown: "hand" });
+    put({ volumes: mine().map((old, j) => (j === i ? volume : old)), turned: i + 1, shown: "hand" });
   };
 
   const face = (task) => {
@@ -300,7 +300,7 @@ function render({ model, el }) {
   const note = h("p", { class: "vk-note ia3-muted" });
   const all = (volume) => () => {
     train.stop();
-    put({ volumes: Array(12).fill(volume), shown: "hand", picture: 0 });
+    put({ volumes: Array(12).fill(volume), shown: "hand", turned: 0 });
   };
   const go = button("", train.toggle, { class: "ia3-button vk-go" });
   const amount = segmented({ label: "from", options: [20, 50, 200].map((n) => [n, `${n} dots`]),
@@ -322,7 +322,7 @@ function render({ model, el }) {
   const speak = (state, results) => {
     const { hand } = results;
     if (state.shown === "hand") {
-      const without = state.picture ? lab.silenced(state) : 0;
+      const without = state.turned ? lab.silenced(state) : 0;
       return describeMix({ ...state, names, right: hand.right, without, hand: hands[state.task] });
     }
     if (state.steps < STEPS) return `Step ${state.steps} of ${STEPS}, from volumes of 1. ${WAYS[state.shown][1]}`;

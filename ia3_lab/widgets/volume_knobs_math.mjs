@@ -222,11 +222,11 @@ export function ceiling(network, task) {
 const percent = (share) => `${Math.round(100 * share)} %`;
 const number = (value) => `${value < 0 ? "−" : ""}${Number(Math.abs(value).toFixed(2))}`;
 
-/** "Silence all, then turn picture 3 to −2 and picture 7 to −1." */
-function adviceOf(hand) {
+/** "Try this: silence all, then turn picture 3 to −2 and picture 7 to −1." */
+function adviceOf(hand, lead = "Try this: silence all, then turn") {
   if (!hand) return "Can you mix it by hand? Or press Train.";
   const turns = Object.entries(hand).map(([picture, volume]) => `picture ${picture} to ${number(volume)}`);
-  return `Try this: silence all, then turn ${turns.join(", ").replace(/, (?=[^,]*$)/, " and ")}.`;
+  return `${lead} ${turns.join(", ").replace(/, (?=[^,]*$)/, " and ")}.`;
 }
 
 /** What training shows of a task. best: what 12 volumes reach at best; right: method -> share of the square. */
@@ -246,17 +246,17 @@ export function verdict({ task, dots, best, right }) {
 }
 
 /** What is said of the reader's mix. right: its share; without: the same if the last turned picture were silent. */
-export function describeMix({ task, volumes, picture, names, right, without, hand }) {
+export function describeMix({ task, volumes, turned, names, right, without, hand }) {
   const done = right >= 0.95 ? "That is IA³: fine-tuned with 12 numbers, and no weight touched." : adviceOf(hand);
   const alike = volumes.every((volume) => volume === volumes[0]);
   if (alike && volumes[0] === 1) {
     return `All pictures at once, each at volume 1: ${percent(right)} of the ${task} is right. ${done}`;
   }
-  if (alike && volumes[0] === 0) return `Silence: no picture is heard, and all is blue. ${adviceOf(hand)}`;
+  if (alike && volumes[0] === 0) return `Silence: nothing is orange. ${adviceOf(hand, "Now turn")}`;
   const mixed = `Your mix has ${percent(right)} of the ${task} right`;
-  if (!picture) return `${mixed}. ${done}`;
-  const volume = volumes[picture - 1];
+  if (!turned) return `${mixed}. ${done}`;
+  const volume = volumes[turned - 1];
   const how = volume === 0 ? "is silent" : `is at ${number(volume)}${volume < 0 ? ", its colors swapped" : ""}`;
   const change = volume === 0 ? "" : `; with this one silent, ${percent(without)}`;
-  return `Picture ${picture}, ${names[picture - 1]}, ${how}. ${mixed}${change}. ${done}`;
+  return `Picture ${turned}, ${names[turned - 1]}, ${how}. ${mixed}${change}. ${done}`;
 }
