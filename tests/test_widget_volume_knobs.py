@@ -187,8 +187,8 @@ def test_training_starts_from_one_ends_as_the_engine_does_and_a_turned_volume_ma
     found = {method: call("train", NETWORK, method, state | {"steps": 600}) for method in METHODS}
     cards = page.locator(".vk-card b").all_inner_texts()[1:]
     assert cards == [f"{round(100 * one['right'])} %" for one in found.values()]
-    shown = [float(re.sub("[↑↓]", "", text).replace("\u2212", "-")) for text in page.locator("output").all_inner_texts()]
-    assert_allclose(shown, found["ia3"]["p"]["l_2"], atol=0.051)
+    shown = [text.strip("↑↓").replace("\u2212", "-") for text in page.locator("output").all_inner_texts()]
+    assert_allclose([*map(float, shown)], found["ia3"]["p"]["l_2"], atol=0.051)
     said = sentence(page)
     press(page.get_by_role("slider").nth(0), "0")
     assert trait(page, "shown") == "hand" and trait(page, "volumes")[0] == 0

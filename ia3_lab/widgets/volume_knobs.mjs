@@ -304,8 +304,8 @@ function render({ model, el }) {
   };
   const go = button("", train.toggle, { class: "ia3-button vk-go" });
   const amount = segmented({ label: "from", options: [20, 50, 200].map((n) => [n, `${n} dots`]),
-    read: () => model.get("dots"), write: (dots) => again({ dots, volumes: model.get("volumes"), shown: "hand" }) });
-  const other = button("Other dots", () => again({ seed: model.get("seed") % 10000 + 1, volumes: model.get("volumes") }));
+    read: () => model.get("dots"), write: (dots) => again({ dots, volumes: mine() }) });
+  const other = button("Other dots", () => again({ seed: (model.get("seed") % 10000) + 1, volumes: mine() }));
   const reset = button("Reset", () => { train.stop(); put(start); });
   const table = numbers(() => draw());
   root.append(

@@ -193,7 +193,7 @@ function trainer(net, method, dots, rate, seed) {
   return { p, step, count, steps: () => t, slope: () => slope, network: () => placed(net, p) };
 }
 
-/** A training as plain numbers: what it has made, losses and slopes on the way, the share of the square it has right. */
+/** A training as plain numbers: what it has made, its losses, its last slopes, the share of the square it has right. */
 export function train(network, method, { task, dots, seed, steps }) {
   const run = trainer(freeze(network), method, drawDots(task, dots, seed), network.rates[method], seed);
   const plain = (p) => Object.fromEntries(Object.entries(p).map(([name, values]) => [name, [...values]]));
