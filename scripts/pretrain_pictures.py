@@ -22,9 +22,9 @@ import pandas as pd
 import torch
 
 from ia3_lab.pictures import TASKS, draw_dots, make_grid, mulberry32, pretrain, read_network
+from ia3_lab.study.results import VOLUME_KNOBS
 
-PACKAGE = Path(__file__).resolve().parent.parent / "ia3_lab"
-NETWORK, RUNS = PACKAGE / "data" / "pictures.json", PACKAGE / "study" / "data" / "volume-knobs.tsv"
+NETWORK = Path(__file__).resolve().parent.parent / "ia3_lab" / "data" / "pictures.json"
 SHIPPED, TUNING, FRESH = 3, (10, 11), range(100, 105)
 METHODS, RATES, STEPS = ("ia3", "both", "lora", "full"), (0.01, 0.03, 0.1, 0.3), 600
 #: The tasks of the widget; "lines" is another pre-training.
@@ -160,9 +160,9 @@ def make_runs() -> None:
     shipped = {"shipped": read_network()}
     tables += [run(shipped, range(201, 207), n, method, rates[method]) for n in (20, 50, 200) for method in METHODS]
     table = pd.concat([*tables, run(shipped, (), 0, "ia3", rates["ia3"])])
-    table.loc[table.network != "shipped", "draw"] = "mean"
+    table["draw"] = table.draw.astype(str).where(table.network == "shipped", "mean")
     means = table.groupby(["network", "task", "draw", "dots", "method"], sort=False).right.mean().round(4)
-    means.reset_index().to_csv(RUNS, sep="\t", index=False)
+    means.reset_index().to_csv(VOLUME_KNOBS, sep="\t", index=False)
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def read_volume_knobs() -> pd.DataFrame:
 
     ``dots`` is 0 where the whole square was learned from; ``draw`` is "mean" where several draws were averaged.
     """
-    return pd.read_csv(VOLUME_KNOBS, sep="\t")
+    return pd.read_csv(VOLUME_KNOBS, sep="\t", dtype={"network": str})
 
 
 def read_step_times() -> tuple[pd.DataFrame, dict[str, str]]:

@@ -67,7 +67,7 @@ class VolumeKnobs(BookWidget):
             "vmax": 1,
         }
         left, right = (drawn := Figure(figsize=(FIGURE_WIDTH, 3.2))).subplots(1, 2, width_ratios=(2, 1))
-        tiles = np.pad(soft[0][::2, ::2], ((0, 8), (0, 2), (0, 0)))  # room for a number below each
+        tiles = np.pad(soft[0][::2, ::2], ((0, 8), (0, 2), (0, 0)), constant_values=np.nan)  # room for numbers
         left.imshow(tiles.reshape(28, 22, 2, 6).transpose(2, 0, 3, 1).reshape(56, 132), **look)
         for i, volume in enumerate(self.volumes):
             left.text(22 * (i % 6) + 10, 28 * (i // 6) + 24, f"{i + 1}: {volume:.3g}", ha="center", va="center")

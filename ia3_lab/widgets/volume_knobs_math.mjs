@@ -90,21 +90,26 @@ function placed(net, p) {
   return e;
 }
 
+const tanh = (value) => 1 - 2 / (Math.exp(2 * value) + 1); // half the time of Math.tanh
+
 /** At points x: h_1 and h_2 before their volumes, and the output z. */
 function paint(e, x) {
-  const [n, m, k] = [x.length / 2, e.b_U.length, e.b_V.length];
-  const [h_1, h_2, z] = [new Float64Array(n * m), new Float64Array(n * k), new Float64Array(n)];
-  const u = new Float64Array(k);
+  const { U, b_U, V, b_V, l_1 } = e;
+  const [n, m, k] = [x.length / 2, b_U.length, b_V.length];
+  const [h_1, h_2, loud] = [new Float64Array(n * m), new Float64Array(n * k), new Float64Array(m)];
   for (let i = 0; i < n; i++) {
-    u.set(e.b_V);
     for (let j = 0; j < m; j++) {
-      const h = Math.tanh(x[2 * i] * e.U[j] + x[2 * i + 1] * e.U[m + j] + e.b_U[j]);
+      const h = tanh(x[2 * i] * U[j] + x[2 * i + 1] * U[m + j] + b_U[j]);
       h_1[i * m + j] = h;
-      for (let c = 0; c < k; c++) u[c] += h * e.l_1[j] * e.V[j * k + c];
+      loud[j] = h * l_1[j];
     }
-    for (let c = 0; c < k; c++) h_2[i * k + c] = Math.tanh(u[c]);
+    for (let c = 0; c < k; c++) {
+      let u = b_V[c];
+      for (let j = 0, q = c; j < m; j++, q += k) u += loud[j] * V[q];
+      h_2[i * k + c] = tanh(u);
+    }
   }
-  return { h_1, h_2, z: mix(e, h_2, z) };
+  return { h_1, h_2, z: mix(e, h_2) };
 }
 
 /** z from pictures that are there: all that turning a volume of the last layer costs. */
@@ -118,39 +123,38 @@ function mix({ l_2, w, b_w }, h_2, z = new Float64Array(h_2.length / w.length)) 
 }
 
 /** Mean cross-entropy on dots, and its derivative by each number of the network, or by l_2 alone. */
-function slopes(e, { x, y }, { h_1, h_2, z }, all) {
-  const [n, m, k] = [y.length, e.b_U.length, e.b_V.length];
-  const names = all ? ["U", "b_U", "V", "b_V", "w", "b_w", "l_1", "l_2"] : ["l_2"];
-  const g = Object.fromEntries(names.map((name) => [name, new Float64Array(e[name].length)]));
-  const back = new Float64Array(m);
+function slopes({ V, w, l_1, l_2 }, { x, y }, { h_1, h_2, z }, all) {
+  const [n, m, k] = [y.length, l_1.length, l_2.length];
+  const [dU, db_U, dV, db_V, dw, db_w, dl_1, dl_2, back] =
+    [2 * m, m, m * k, k, k, 1, m, k, m].map((size) => new Float64Array(size));
   let loss = 0;
   for (let i = 0; i < n; i++) {
     loss += (Math.max(z[i], 0) - z[i] * y[i] + Math.log1p(Math.exp(-Math.abs(z[i])))) / n;
     const dz = (1 / (1 + Math.exp(-z[i])) - y[i]) / n;
-    for (let c = 0; c < k; c++) g.l_2[c] += dz * e.w[c] * h_2[i * k + c];
+    for (let c = 0; c < k; c++) dl_2[c] += dz * w[c] * h_2[i * k + c];
     if (!all) continue;
-    g.b_w[0] += dz;
+    db_w[0] += dz;
     back.fill(0);
     for (let c = 0; c < k; c++) {
       const h = h_2[i * k + c];
-      g.w[c] += dz * h * e.l_2[c];
-      const du = dz * e.w[c] * e.l_2[c] * (1 - h * h);
-      g.b_V[c] += du;
-      for (let j = 0; j < m; j++) {
-        g.V[j * k + c] += du * h_1[i * m + j] * e.l_1[j];
-        back[j] += du * e.V[j * k + c];
+      dw[c] += dz * h * l_2[c];
+      const du = dz * w[c] * l_2[c] * (1 - h * h);
+      db_V[c] += du;
+      for (let j = 0, q = c; j < m; j++, q += k) {
+        dV[q] += du * h_1[i * m + j] * l_1[j];
+        back[j] += du * V[q];
       }
     }
     for (let j = 0; j < m; j++) {
       const h = h_1[i * m + j];
-      g.l_1[j] += back[j] * h;
-      const du = back[j] * e.l_1[j] * (1 - h * h);
-      g.b_U[j] += du;
-      g.U[j] += du * x[2 * i];
-      g.U[m + j] += du * x[2 * i + 1];
+      dl_1[j] += back[j] * h;
+      const du = back[j] * l_1[j] * (1 - h * h);
+      db_U[j] += du;
+      dU[j] += du * x[2 * i];
+      dU[m + j] += du * x[2 * i + 1];
     }
   }
-  return { loss, g };
+  return { loss, g: { U: dU, b_U: db_U, V: dV, b_V: db_V, w: dw, b_w: db_w, l_1: dl_1, l_2: dl_2 } };
 }
 
 /** From the derivatives by the network to those by what a method trains. */
@@ -219,7 +223,7 @@ export function ceiling(network, task) {
 
 // ---------------------------------------------------------------- words
 
-const percent = (share) => `${Math.round(100 * share)} %`;
+const percent = (share) => `${Math.round(100 * share)}%`;
 const number = (value) => `${value < 0 ? "−" : ""}${Number(Math.abs(value).toFixed(2))}`;
 
 /** "Try this: silence all, then turn picture 3 to −2 and picture 7 to −1." */
