@@ -39,6 +39,8 @@ PALETTE: Mapping[str, Color] = MappingProxyType(
 
 #: Colormaps for attention weights and the like, and for signed changes, whose light middle is no change.
 SEQUENTIAL, DIVERGING = "Blues", "RdBu_r"
+#: The two sides of a picture that sorts points, negative and positive, on any page: they differ in gray as well.
+BLUE, ORANGE = "#1f6fc0", "#ef8c22"
 #: Markers and line styles, in matplotlib's words, so that no series is told apart by color alone.
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":")

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "pretrained": {"config"},
     "peft_bridge": {"attach"},
     "exercises": set(),
+    "pictures": set(),
     "style": set(),
     "plots": {"style"},
     "study.tasks": set(),
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "study.word_counts": {"study.tasks"},
     "study.t03b": set(),
     "study": set(),
-    "widgets": {"style", "plots", "config", "counting", "geometry", "study.results", "study.t03b"},
+    "widgets": {"style", "plots", "config", "counting", "geometry", "pictures", "study.results", "study.t03b"},
     "__init__": set(),
 }
 METHOD = list(MAY_IMPORT)[: list(MAY_IMPORT).index("pretrained")]

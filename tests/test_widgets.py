@@ -95,6 +95,7 @@ REFUSED = [
     ("FewShotCurves", {"reference": "IA3"}, "reference: 'IA3' is not one of ia3, head$"),
     ("FewShotCurves", {"shown_methods": ["ia3", "Head"]}, "shown_methods: 'Head' is not one of ia3, head$"),
     ("AdaptationDial", {"t": 1.01}, "'t' trait .* from 0 to 1, not the float 1.01"),
+    ("VolumeKnobs", {"volumes": [1.0] * 11}, "'volumes' trait .* must be of length 12"),
 ]
 
 
@@ -120,6 +121,7 @@ CHANGES = {
     "ParameterCalculator": {"preset": "custom"},
     "SentenceDial": {"t": 1.0, "story": 2},
     "VectorExplorer": {"unit": 0},
+    "VolumeKnobs": {"volumes": [0.0] * 12},
 }
 LORA = {"mode": "lora", "rank": 2, "target": "tilted", "b_2": [0.6, 1.7]}
 SHOWN = [*CHANGES.items(), ("EllipseLab", LORA)]
@@ -131,10 +133,12 @@ HANDLES = [
     ("ParameterCalculator", "Rank of LoRA", "rank", (9, 10, 9, 1, 1, 64), "r = 64"),
     ("AdaptationDial", "t, from", "t", (0.01, 0.02, 0.01, 0, 0, 1), "1.00"),
     ("SentenceDial", "From frozen to adapted", "t", (0.05, 0.1, 0.05, 0, 0, 1), "100%"),
+    ("VolumeKnobs", "Volume of picture 1, the left half", "volumes.0", (1.25, 1.5, 1.45, 0.45, -4, 4), "4.00"),
 ]
 CONTROLS = [
     *(".ia3-check", ".ia3-button", ".ia3-target", ".ia3-segmented label", ".fs-chip"),
     *(".ia3 select", ".ia3 input[type=number]", ".ia3-slider input"),
+    *(".vk-track", ".vk-picture", ".vk-task", ".vk-card"),
 ]
 SEGMENTS = ("backgroundColor", ".ia3-segmented :checked + span", ".ia3-segmented :not(:checked) + span")
 BARS = [("backgroundColor", bar, ".ia3-dial") for bar in (".ad-probability i", ".ad-now", ".ad-key-now")]
@@ -142,6 +146,7 @@ BARS = [("backgroundColor", bar, ".ia3-dial") for bar in (".ad-probability i", "
 CHOSEN = {
     "FewShotCurves": [SEGMENTS],
     "VectorExplorer": [SEGMENTS],
+    "VolumeKnobs": [SEGMENTS, ("outline", ".vk-task :checked + span", ".vk-task :not(:checked) + span")],
     "AdaptationDial": [("outline", ".ad-heads [aria-selected=true]", ".ad-heads [aria-selected=false]"), *BARS],
 }
 

@@ -14,6 +14,7 @@ from ia3_lab.study.protocol import Result, Run
 
 FEW_SHOT = resources.files("ia3_lab.study") / "data" / "few-shot.jsonl"
 RATES = resources.files("ia3_lab.study") / "data" / "rates.jsonl"
+VOLUME_KNOBS = resources.files("ia3_lab.study") / "data" / "volume-knobs.tsv"
 STEP_TIMES = resources.files("ia3_lab.study") / "data" / "step-times.json"
 
 
@@ -84,6 +85,14 @@ def interval(values: ArrayLike) -> Interval:
     values = np.asarray(values, dtype=float)
     half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
     return Interval(float(values.mean()), float(values.mean() - half), float(values.mean() + half))
+
+
+def read_volume_knobs() -> pd.DataFrame:
+    """Return the runs of the volume knobs: network, task, draw, dots, method, and the share of the square right.
+
+    ``dots`` is 0 where the whole square was learned from; ``draw`` is "mean" where several draws were averaged.
+    """
+    return pd.read_csv(VOLUME_KNOBS, sep="\t", dtype={"network": str})
 
 
 def read_step_times() -> tuple[pd.DataFrame, dict[str, str]]:

@@ -13,6 +13,7 @@ _MODULES = {
     "Quiz": "quiz",
     "SentenceDial": "sentence_dial",
     "VectorExplorer": "vector_explorer",
+    "VolumeKnobs": "volume_knobs",
 }
 __all__ = sorted(_MODULES)
 
