@@ -41,9 +41,10 @@ MARK_LOOKS = """() => {
 }"""
 
 
-#: What the Tab key reaches.
+#: What the Tab key reaches: of radio buttons the one that is chosen.
 TAB_STOPS = """[...document.querySelectorAll("a[href], button, input, select, summary, [tabindex]")]
-    .filter(one => one.tabIndex >= 0 && !one.disabled && one.checkVisibility({ visibilityProperty: true })).length"""
+    .filter(one => one.tabIndex >= 0 && !one.disabled && !(one.type === "radio" && !one.checked))
+    .filter(one => one.checkVisibility({ visibilityProperty: true })).length"""
 
 
 def faults(page: Any) -> list[str]:
