@@ -58,7 +58,7 @@ EVERYWHERE = sys.stdlib_module_names | {"ia3_lab", "numpy"}
 #: Names that other projects rely on, whether or not a page of this book uses them.
 PROMISED = {
     *("attach", "attach_lora", "detach", "merge", "adapter_parameters", "freeze_except", "count_parameters"),
-    *("PALETTE", "final_runs", "sweep_runs", "SWEEP"),  # of which the laws speak: colors that contrast, planned runs
+    "PALETTE",  # of which a law speaks: its colors contrast on both pages
     *("Adapter", "ScaledLinear", "LoRALinear", "IA3Attention", "IA3FeedForward", "IA3TransformerBlock"),
 }
 
