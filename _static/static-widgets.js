@@ -269,6 +269,8 @@
       script.onload = script.onerror = done;
       document.head.append(script);
     })));
+    // Copying is a convenience of the mouse: keys select and copy any text, and have forty stops fewer to pass.
+    for (const button of document.querySelectorAll("button.copybtn")) button.tabIndex = -1;
     document.documentElement.dataset.scripts = "ready";
   }
 
