@@ -49,6 +49,7 @@ TAB_STOPS = """[...document.querySelectorAll("a[href], button, input, select, su
 
 def faults(page: Any) -> list[str]:
     """Return what axe finds in a page, the colors in both themes and of each look once."""
+    page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")  # under the page's bar a target would seem too small
     page.evaluate(ONE_OF_EACH)
     found = violations(page, ".bd-article", but=COLORS)
     for theme in ("light", "dark"):
