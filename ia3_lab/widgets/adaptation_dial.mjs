@@ -184,30 +184,24 @@ function probabilityPanel(labels) {
 
 /** Run t from 0 to 1 until it arrives, the reader presses again, or t is set from elsewhere. */
 function player(model) {
-  const still = matchMedia("(prefers-reduced-motion: reduce)");
-  let asked = 0;
-  let last = null;
+  let last = 0;
+  const run = animation(PLAY_SECONDS, (part) => {
+    if (model.get("t") !== last) return stop();
+    last = snap(part, 2 * STEP);
+    if (model.get("t") !== last) update(model, { t: last });
+    if (last >= 1) stop();
+  });
   const stop = () => {
-    cancelAnimationFrame(asked);
-    last = null;
+    run.stop();
     say(node, "Play");
   };
   const play = () => {
-    const from = model.get("t") < 1 ? model.get("t") : 0;
-    let began = null;
-    const step = (time) => {
-      began ??= time;
-      if (last !== null && model.get("t") !== last) return stop();
-      last = Math.min(1, snap(from + (time - began) / 1000 / PLAY_SECONDS, 2 * STEP));
-      if (model.get("t") !== last) update(model, { t: last });
-      if (last >= 1) return stop();
-      asked = requestAnimationFrame(step);
-    };
+    if (model.get("t") >= 1) update(model, { t: 0 });
     say(node, "Stop");
-    asked = requestAnimationFrame(step);
+    run.start((last = model.get("t")));
   };
-  const node = button("Play", () => (node.textContent === "Stop" ? stop() : play()));
-  return { node, stop, draw: () => set(node, "hidden", still.matches) };
+  const node = button("Play", () => (run.running() ? stop() : play()));
+  return { node, stop, draw: () => set(node, "hidden", motionIsUnwelcome()) };
 }
 
 const NAMES = ["t", "story", "layer", "head", "query", "change"];

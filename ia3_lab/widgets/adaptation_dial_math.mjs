@@ -48,7 +48,6 @@ export function mostChanged(first, last) {
   return moved.indexOf(Math.max(...moved));
 }
 
-const quoted = (token) => `\u201c${token}\u201d`;
 /** "+0.39", "\u22120.12", "0.00". */
 export const signed = (value) => (Number(value.toFixed(2)) > 0 ? "+" : "") + fmt(value);
 /** A number without its leading zero, for a narrow cell; nothing where it rounds to 0.00. */

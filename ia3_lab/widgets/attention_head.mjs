@@ -53,7 +53,6 @@ function aboutKeys(l_k, names) {
   return `Every entry of l_k is ${fmt(c, 1)}: softmax at temperature ${fmt(1 / c)}, ${c > 1 ? "sharper" : "flatter"}.`;
 }
 
-const quoted = (word) => `\u201c${word}\u201d`;
 
 function aboutWeights({ tokens, query }, now, base) {
   const moved = now.map((w, j) => Math.abs(w - base[j])), most = moved.indexOf(Math.max(...moved));

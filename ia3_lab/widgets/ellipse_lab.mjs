@@ -272,30 +272,27 @@ function presets(model, go) {
 
 /** Move numbers to their new values in a quarter of a second, through the traits; at once where motion is unwelcome. */
 function glider(model) {
-  let frameAsked = 0;
-  const stop = () => cancelAnimationFrame(frameAsked);
+  let moving = [], from = {}, last = {}, changes = {};
   const mix = (from, to, part) =>
     Array.isArray(to) ? to.map((v, i) => mix(from[i], v, part)) : from + (to - from) * part;
   const glides = ([name, to]) => name !== "rank" && (Array.isArray(to) || typeof to === "number");
-  const go = (changes) => {
-    stop();
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches || document.hidden) return update(model, changes);
-    const moving = Object.entries(changes).filter(glides), names = moving.map(([name]) => name);
-    const from = readTraits(model, names);
+  const run = animation(0.25, (part) => {
+    const eased = part * part * (3 - 2 * part);
+    if (moving.some(([name]) => model.get(name) !== last[name])) return false;   // someone else moved it: let go
+    if (part === 1) return update(model, changes);
+    last = Object.fromEntries(moving.map(([name, to]) => [name, mix(from[name], to, eased)]));
+    for (const [name, value] of Object.entries(last)) model.set(name, value);
+  });
+  const go = (asked) => {
+    run.stop();
+    changes = asked;
+    if (motionIsUnwelcome() || document.hidden) return update(model, changes);
+    moving = Object.entries(changes).filter(glides);
+    last = from = readTraits(model, moving.map(([name]) => name));
     for (const [name, to] of Object.entries(changes)) if (!(name in from)) model.set(name, to);
-    const start = performance.now();
-    let last = from;
-    const next = (now) => {
-      const part = clamp((now - start) / 250, 0, 1), eased = part * part * (3 - 2 * part);
-      if (names.some((name) => model.get(name) !== last[name])) return;          // someone else moved it: let go
-      if (part === 1) return update(model, changes);
-      last = Object.fromEntries(moving.map(([name, to]) => [name, mix(from[name], to, eased)]));
-      for (const name of names) model.set(name, last[name]);
-      frameAsked = requestAnimationFrame(next);
-    };
-    frameAsked = requestAnimationFrame(next);
+    run.start();
   };
-  return { go, stop };
+  return { go, stop: run.stop };
 }
 
 // ---------------------------------------------------------------- the widget

@@ -256,7 +256,7 @@ function stepTable() {
   return { node: h("table", { class: "mv-steps" }, caption, body), draw };
 }
 
-const SLIDE = 1600; // ms
+const SLIDE = 1.6; // seconds
 const NAMES = ["vector", "convention", "forget_bias", "into_W_1", "l_k", "l_v", "l_ff", "x"];
 
 function render({ model, el }) {
@@ -272,18 +272,9 @@ function render({ model, el }) {
     option("convention", "Layout", [["torch", "torch"], ["math", "x @ W"]])];
   const forget = checkbox({ label: "forget the bias", ...traitOf(model, "forget_bias") });
   const wrongPlace = checkbox({ label: "merge into W_1 instead", ...traitOf(model, "into_W_1") });
-  let part = 1, asked = 0; // 1: merged; less: on the way there
-  const slide = (start) => (time) => {
-    part = Math.min(1, (time - start) / SLIDE);
-    draw();
-    if (part < 1) asked = requestAnimationFrame(slide(start));
-  };
-  const watch = () => {
-    cancelAnimationFrame(asked);
-    asked = requestAnimationFrame((time) => slide(time)(time));
-  };
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const buttons = [still ? null : button("Merge", watch, { "aria-label": "Merge, slowly" }),
+  let part = 1; // 1: merged; less: on the way there
+  const slide = animation(SLIDE, (now) => { part = now; draw(); });
+  const buttons = [motionIsUnwelcome() ? null : button("Merge", () => slide.start(), { "aria-label": "Merge, slowly" }),
     button("All ones", () => update(model, { [model.get("vector")]: state().l.map(() => 1) })),
     button("Another x", () => update(model, { x: nextInput(model.get("x")) })),
     button("Reset", () => update(model, start))];
@@ -330,7 +321,7 @@ function render({ model, el }) {
     spoken.say(describe(now));
   };
   const leave = [bind(model, NAMES, draw), onResize(root, () => drawings.forEach(() => draw())),
-    () => cancelAnimationFrame(asked)];
+    slide.stop];
   return () => leave.forEach((stop) => stop());
 }
 

@@ -3,7 +3,6 @@
 
 const NAMES = ["t", "story"];
 const STEP = 0.05;
-const quoted = (word) => `\u201c${word}\u201d`;
 /** The words of a sentence, without the tokenizer's marks around it. */
 const plain = (tokens) => tokens.slice(1, -1).join(" ");
 const label = (p) => (p >= 0.5 ? "positive" : "negative");

@@ -59,6 +59,9 @@ function fmt(value, digits = 2) {
 /** 614400 -> "614,400". */
 const fmtCount = (count) => Math.round(count).toLocaleString("en-US");
 
+/** A word in quotation marks. */
+const quoted = (word) => `\u201c${word}\u201d`;
+
 /** Call draw once now and once after each burst of changes to the named traits; returns the clean-up. */
 function bind(model, names, draw) {
   let asked = false;
@@ -201,6 +204,48 @@ function dropdown({ label, options, read, write }) {
   };
 }
 
+/** All numbers on show, folded, for those who cannot see the drawing. tables() -> [[caption, heads, rows], ...] */
+function numberTables(tables) {
+  const place = h("div", { class: "ia3-tables" });
+  const line = ([first, ...more]) =>
+    h("tr", {}, h("th", { scope: "row" }, first), ...more.map((text) => h("td", {}, text)));
+  const made = ([caption, heads, rows]) =>
+    h(
+      "table",
+      {},
+      h("caption", {}, caption),
+      h("thead", {}, h("tr", {}, ...heads.map((text) => h("th", { scope: "col" }, text)))),
+      h("tbody", {}, ...rows.map(line)),
+    );
+  const draw = () => node.open && place.replaceChildren(...tables().map(made)); // written while it is open
+  const summary = h("summary", {}, "All numbers as a table");
+  const node = h("details", { class: "ia3-numbers", ontoggle: draw }, summary, place);
+  return { node, draw };
+}
+
+const motionIsUnwelcome = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** Call at(part) once a frame, part rising from 0 (or from) to 1 in so many seconds; at may return false to end it. */
+function animation(seconds, at) {
+  let asked = 0;
+  const stop = () => {
+    cancelAnimationFrame(asked);
+    asked = 0;
+  };
+  const start = (from = 0) => {
+    stop();
+    let began = null;
+    const step = (time) => {
+      began ??= time;
+      const part = Math.min(1, from + (time - began) / 1000 / seconds);
+      asked = part < 1 ? requestAnimationFrame(step) : 0;
+      if (at(part) === false) stop();
+    };
+    asked = requestAnimationFrame(step);
+  };
+  return { start, stop, running: () => asked !== 0 };
+}
+
 /** A push button. */
 function button(text, onclick, attributes = {}) {
   return h("button", { type: "button", class: "ia3-button", onclick, ...attributes }, text);
@@ -315,7 +360,19 @@ function dragHandle({ svg, label, color, shape = "circle", radius = 8, place, dr
     set(node, "aria-valuemin", min);
     set(node, "aria-valuemax", max);
   };
-  return { node, draw };
+  return { node, draw, place, drag };
+}
+
+/** A tap beside the handles moves the nearest one there: what dragging does, without a drag. */
+function tapToMove(svg, handles) {
+  svg.addEventListener("click", (event) => {
+    if (event.target.closest(".ia3-handle")) return;
+    const point = svgPoint(svg, event);
+    const far = (handle) => Math.hypot(handle.place().x - point.x, handle.place().y - point.y);
+    const nearest = handles().reduce((best, handle) => (far(handle) < far(best) ? handle : best));
+    nearest.drag(point);
+    nearest.node.focus({ preventScroll: true });
+  });
 }
 
 /** Redraw when the element changes size (handles keep their size in pixels); returns the clean-up. */

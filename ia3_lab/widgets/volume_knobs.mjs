@@ -211,56 +211,23 @@ function cards(colorPair, write) {
   return { node, draw: drawAll };
 }
 
-/** The numbers for those who cannot see the pictures; written while it is open. */
-function numbers(redraw) {
-  const [ways, pictures] = [h("table"), h("table")];
-  const node = h("details", { ontoggle: redraw }, h("summary", {}, "All numbers as a table"),
-    h("div", { class: "vk-tables" }, ways, pictures));
-  const rows = (table, head, body) => table.replaceChildren(
-    h("thead", {}, h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text)))),
-    h("tbody", {}, ...body.map(([first, ...more]) =>
-      h("tr", {}, h("th", { scope: "row" }, first), ...more.map((text) => h("td", {}, text))))));
-  const draw = (results, volumes, names) => {
-    if (!node.open) return;
-    rows(ways, ["way", "numbers", "of the square", "of the dots"], Object.entries(results).map(([name, result]) =>
-      [WAYS[name][0], result.count ?? 12, percent(result.right), percent(result.own)]));
-    rows(pictures, ["picture", "volume"], volumes.map((volume, i) => [`${i + 1} ${names[i]}`, fmt(volume)]));
-  };
-  return { node, draw };
-}
-
 /** Raise steps to 600 in a few seconds, however slow the machine; at once where motion is unwelcome. */
 function player(model, put, redraw) {
-  let asked = 0;
-  let last = -1;
-  const stop = () => {
-    cancelAnimationFrame(asked);
-    last = -1;
-  };
-  const play = (from) => {
-    let began = null;
-    const step = (time) => {
-      began ??= time;
-      if (model.get("steps") !== last) return stop(); // set from elsewhere
-      last = Math.min(STEPS, from + Math.round(((time - began) / 1000 / SECONDS) * STEPS));
-      put({ steps: last });
-      if (last < STEPS) asked = requestAnimationFrame(step);
-      else stop();
-    };
-    last = from;
-    asked = requestAnimationFrame(step);
-  };
+  let last = 0;
+  const run = animation(SECONDS, (part) => {
+    if (model.get("steps") !== last) return false; // set from elsewhere
+    put({ steps: (last = Math.round(part * STEPS)) });
+  });
   const toggle = () => {
     const { steps, shown } = readTraits(model, ["steps", "shown"]);
-    const playing = last >= 0;
-    stop();
+    const playing = run.running();
+    run.stop();
     if (playing) return redraw();
-    const from = steps < STEPS ? steps : 0;
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    put({ steps: still ? STEPS : from, shown: shown === "hand" ? "ia3" : shown });
-    if (!still) play(from);
+    last = motionIsUnwelcome() ? STEPS : steps < STEPS ? steps : 0;
+    put({ steps: last, shown: shown === "hand" ? "ia3" : shown });
+    if (last < STEPS) run.start(last / STEPS);
   };
-  return { toggle, stop, playing: () => last >= 0 };
+  return { toggle, stop: run.stop, playing: run.running };
 }
 
 // ---------------------------------------------------------------- the widget
@@ -308,7 +275,12 @@ function render({ model, el }) {
     read: () => model.get("dots"), write: (dots) => again({ dots, volumes: mine() }) });
   const other = button("Other dots", () => again({ seed: (model.get("seed") % 10000) + 1, volumes: mine() }));
   const reset = button("Reset", () => { train.stop(); put(start); });
-  const table = numbers(() => draw());
+  let seen = {};
+  const table = numberTables(() => [
+    ["Ways to train", ["way", "numbers", "of the square", "of the dots"], Object.entries(seen.results).map(
+      ([name, { count, right, own }]) => [WAYS[name][0], fmtCount(count ?? 12), percent(right), percent(own)])],
+    ["Pictures", ["picture", "volume"], names.map((name, i) => [`${i + 1} ${name}`, fmt(seen.volumes[i])])],
+  ]);
   root.append(
     tasks.node,
     h("div", { class: "vk-board" }, h("div", { class: "vk-mixer" }, ...channels.map((one) => one.node)), out.node,
@@ -349,7 +321,8 @@ function render({ model, el }) {
     if (!state.compact) pick.draw(results, state.shown);
     say(go, train.playing() ? `Pause at ${state.steps}` : state.steps === STEPS ? "Train again" : "Train");
     amount.draw();
-    table.draw(results, volumes, names);
+    seen = { results, volumes };
+    table.draw();
     live.say(speak(state, results));
   };
   const unbind = bind(model, NAMES, draw);
