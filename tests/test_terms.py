@@ -123,7 +123,7 @@ def test_the_first_tap_shows_a_term_and_the_second_follows_it(open_at) -> None:
 
 
 @pytest.mark.browser
-def test_a_level_is_kept_decides_what_is_open_and_marked_and_adds_no_tab_stop_for_what_is_not_marked(open_at) -> None:
+def test_a_level_is_kept_opens_and_marks_adds_no_tab_stop_and_code_that_belongs_together_opens_as_one(open_at) -> None:
     page = open_at("practitioner")
     is_open = "kind => [...document.querySelectorAll(kind)].map(box => box.open)"
     stops = "document.querySelectorAll('article a.term[href]').length"
@@ -136,6 +136,8 @@ def test_a_level_is_kept_decides_what_is_open_and_marked_and_adds_no_tab_stop_fo
     assert seen["newcomer"][2] > seen["practitioner"][2] > seen["expert"][2] == 0
     solutions = page.locator(".tag_hide-cell details.hide")
     assert solutions.count() and not any(solutions.evaluate_all("all => all.map(box => box.open)"))
+    apart = ".cell.tag_hide-input:not(:has(.cell_output)) + .cell.tag_hide-input"
+    assert page.locator(apart).count() == 0 < page.locator(".tag_hide-input .cell_input > div + div").count()
     page.goto(page.url.replace("02-formulation", "03-geometry"))
     assert page.evaluate("document.documentElement.dataset.level") == "expert"
     assert page.get_by_role("combobox", name="Reading level").input_value() == "expert"
