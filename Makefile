@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: book serve execute experiments step-times test lint bench fuzz colab repository clean
+.PHONY: book serve execute experiments step-times test lint bench fuzz colab lab repository clean
 
 book: .venv/.installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -34,6 +34,11 @@ lint: .venv/.tests
 # Each chapter as Colab runs it: an empty folder, Colab's versions, the first cell as it stands. OPTIONS="book/06-peft.ipynb" for one.
 colab: .venv/.tests
 	$(BIN)/python scripts/colab.py $(OPTIONS)
+
+# The newest JupyterLab with a live kernel: what a hand does reaches Python, and what Python sets moves the picture.
+lab: .venv/.tests .venv/.browser
+	$(BIN)/python -m pip install --quiet jupyterlab
+	$(BIN)/python -m pytest tests/live_jupyterlab.py
 
 bench: .venv/.tests .venv/.browser book
 	$(BIN)/python bench/drag.py

@@ -5,6 +5,7 @@ What this extension finds wrong it reports as a Sphinx warning, so that the stri
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import shutil
@@ -32,6 +33,7 @@ STYLE_ELEMENT = re.compile(r"<style\b[^>]*>(.*?)</style>", re.I | re.S)
 VIEW = re.compile(r'<script type="application/vnd\.jupyter\.widget-view\+json">(.*?)</script>', re.S)
 STATE = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">(.*?)</script>', re.S)
 MODEL_ID = re.compile(r'"model_id":\s*"(\w+)"')
+PICTURE = re.compile(r'<img alt="[^"]*" src="data:image/svg\+xml;base64,([^"]+)">')
 PICTURE_ID = re.compile(r'class="widget-fallback" data-model-id="(\w+)"')
 
 
@@ -72,6 +74,12 @@ def replace_deprecated_role(app, pagename, templatename, context, doctree) -> No
     """Give an entry of the bibliography the role of a list's item: ARIA has withdrawn the one docutils writes."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def inline_pictures(app, doctree) -> None:
+    """Put the picture that stands in for a widget into the page itself, where it takes on the page's color and font."""
+    for raw in doctree.findall(nodes.raw):
+        raw[:] = [nodes.Text(PICTURE.sub(lambda image: base64.b64decode(image[1]).decode(), raw.astext()))]
 
 
 def size_figures(app, doctree) -> None:
@@ -138,6 +146,7 @@ def setup(app) -> dict:
     app.connect("config-inited", use_local_mathjax)
     app.connect("builder-inited", stage_mathjax)
     app.connect("config-inited", rebuild_for_new_assets)
+    app.connect("doctree-read", inline_pictures)
     app.connect("doctree-read", size_figures)
     app.connect("html-page-context", replace_deprecated_role)
     app.connect("build-finished", check_pages)

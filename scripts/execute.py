@@ -41,6 +41,9 @@ KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3
 LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
 TIMING_KEYS = ("execution", "ExecuteTime")  # Jupyter's and a common extension's
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+#: The widget that an output shows: in its view or, where a picture stands in, in the picture's HTML.
+SHOWN = re.compile(r"""(?:'model_id': '|data-model-id=")(\w+)""")
 ADDRESS = re.compile(r"( object)? at 0x[0-9a-f]{6,}")
 PNG, HTML = "image/png", "text/html"
 PALETTE_SIZE = 160
@@ -121,6 +124,8 @@ def normalize(notebook: nbformat.NotebookNode, name: str) -> None:
                 output.data[PNG] = with_palette(output.data[PNG])
             if HTML in output.get("data", {}):  # a table is half as long without its indentation
                 output.data[HTML] = re.sub(r">\s*\n\s*<", "><", output.data[HTML])
+                if SHOWN.search(output.data[HTML]):  # its picture: else GitHub chooses the view, and shows nothing
+                    output.data.pop(WIDGET_VIEW, None)
     if widgets:
         store_widgets(notebook, widgets, name)
 
@@ -180,7 +185,7 @@ def reached_from(outputs: list, models: dict) -> list[str]:
             for reference in references(models[key]):
                 visit(reference)
 
-    for view in re.findall(r'"model_id": "(\w+)"', json.dumps(outputs)):
+    for view in SHOWN.findall(str(outputs)):
         visit(view)
     links = [key for key, model in models.items() if "LinkModel" in model["model_name"]]
     inside = [key for key in links if all(end in order for end in references(models[key]))]

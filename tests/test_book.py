@@ -156,7 +156,7 @@ def test_a_chapter_is_small_and_stored_in_normal_form(path: Path) -> None:
 
 @each_chapter
 def test_every_widget_that_is_shown_has_its_state_stored(path: Path) -> None:
-    shown = set(re.findall(r"'model_id': '(\w+)'", str([cell.outputs for cell in code(path)])))
+    shown = set(execute.SHOWN.findall(str([cell.outputs for cell in code(path)])))
     assert shown <= set(read(path).metadata.get("widgets", {}).get(execute.WIDGET_STATE, {}).get("state", {}))
 
 

@@ -1,5 +1,6 @@
 """What every widget of the book shares: its script and styles, its repr, a picture for pages without JavaScript."""
 
+import base64
 import io
 import math
 import re
@@ -84,8 +85,18 @@ class BookWidget(anywidget.AnyWidget):
         if (bundle := super()._repr_mimebundle_(**kwargs)) is None:
             return None
         bundle[0]["text/plain"] = repr(self)
-        bundle[0]["text/html"] = f'<div class="widget-fallback" data-model-id="{self.model_id}">{self.picture()}</div>'
+        picture = _image(self.picture())
+        bundle[0]["text/html"] = f'<div class="widget-fallback" data-model-id="{self.model_id}">{picture}</div>'
         return bundle
+
+
+def _image(picture: str) -> str:
+    """Return an SVG as an image, of which no notebook that is opened but not run takes the drawing out of the words."""
+    if not picture.startswith("<svg "):
+        return picture
+    sentence = picture.partition("<title>")[2].partition("</title>")[0]
+    alone = picture.replace("<svg ", f'<svg color="{figure_color("text")}" font-family="sans-serif" ', 1)
+    return f'<img alt="{sentence}" src="data:image/svg+xml;base64,{base64.b64encode(alone.encode()).decode()}">'
 
 
 def _tidy(svg: str) -> str:
