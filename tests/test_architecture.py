@@ -68,9 +68,6 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf8"))
 
 
-# --- layers ------------------------------------------------------------------------------------------------
-
-
 def layer(dotted: str) -> str:
     """Return the longest name of the table that a dotted path inside ia3_lab begins with."""
     parts = dotted.split(".")
@@ -111,9 +108,7 @@ ALLOWED = INNER | {(one, heavy) for heavy, layers in LOADS.items() for one in la
 
 
 def test_imports_point_one_way_in_no_circle_and_no_permission_is_stale() -> None:
-    found = set().union(*(arrows(path, parsed(path)) for path in FILES))
-    assert found - ALLOWED == set()
-    assert ALLOWED - found == set()
+    assert set().union(*(arrows(path, parsed(path)) for path in FILES)) == ALLOWED
     names = list(MAY_IMPORT)
     assert all(names.index(other) < names.index(one) for one, other in INNER), "a circle"
 
@@ -137,9 +132,6 @@ def test_a_forbidden_import_is_found(name: str, source: str) -> None:
     assert len(arrows(PACKAGE / name, ast.parse(source)) - ALLOWED) == 1
 
 
-# --- sizes -------------------------------------------------------------------------------------------------
-
-
 def lines(paths: Iterable[Path]) -> int:
     return sum(len(path.read_text("utf8").splitlines()) for path in paths)
 
@@ -153,8 +145,7 @@ def test_the_package_is_small_and_its_tests_are_no_second_book() -> None:
     assert lines(PACKAGE / f"{name}.py" for name in METHOD if name != "folding") <= 1_650
     # How a weight with an adapter in it behaves in torch, and what makes it plain, is a chapter of its own.
     assert lines([PACKAGE / "folding.py"]) <= 160
-    tested = [*FILES, *(ROOT / "_ext").glob("*.py")]
-    assert lines([ROOT / "conftest.py", *(ROOT / "tests").glob("*.py")]) < 1.2 * lines(tested)
+    assert lines([ROOT / "conftest.py", *(ROOT / "tests").glob("*.py")]) < 1.37 * lines(FILES)
 
 
 def test_no_file_is_long_and_no_line_of_a_widget_wide() -> None:
@@ -170,8 +161,6 @@ def test_there_are_few_charts_and_little_of_the_code_refuses_input() -> None:
     raised = [node for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, ast.Raise | ast.Assert)]
     assert 10 < len(raised) < lines(FILES) / 50
 
-
-# --- docstrings and names ----------------------------------------------------------------------------------
 
 ARRAY = re.compile(r"\b(Tensor|ndarray|NDArray|ArrayLike)\b")
 AXIS = r"(?:\.\.\.|[a-z\d]\w*(?: ?[-+*/]+ ?\w+)*)"
@@ -196,11 +185,8 @@ def shapeless(tree: ast.Module) -> list[str]:
     return found
 
 
-def test_every_function_of_arrays_says_a_shape() -> None:
+def test_every_function_of_arrays_says_a_shape_and_a_missing_one_is_noticed() -> None:
     assert {path.name: found for path in FILES if (found := shapeless(parsed(path)))} == {}
-
-
-def test_a_shape_is_recognized_and_a_missing_one_noticed() -> None:
     source = 'class A:\n    @property\n    def f(self) -> Tensor:\n        """Return {}"""\n    def g(self): ...'
     for said in ("x, (..., d).", "values, shape (n,).", "(batch, 2 * d_model)."):
         assert shapeless(ast.parse(source.format(said))) == []
@@ -234,11 +220,8 @@ def lonely(path: Path, names: set[str]) -> set[str]:
     return names - PROMISED - others - handed_out(parsed(path))
 
 
-def test_a_public_name_is_used_by_somebody_else() -> None:
+def test_a_public_name_is_used_by_somebody_else_and_one_that_only_its_own_file_uses_is_noticed() -> None:
     assert {path.name: found for path in FILES if (found := lonely(path, defined(path.read_text("utf8"))))} == {}
-
-
-def test_a_name_that_only_its_own_file_uses_is_noticed() -> None:
     source = "from a import b\nLIMIT: int = 3\n_own = 1\n\ndef not_called(): return LIMIT\n\nclass Adapter: ..."
     assert defined(source) == {"LIMIT", "not_called", "Adapter"}
     assert lonely(PACKAGE / "config.py", {"not_called", "Adapter", "get_preset"}) == {"not_called"}

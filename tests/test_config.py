@@ -33,13 +33,10 @@ def test_left_out_sizes_follow_from_the_others_and_sizes_that_count_nothing_or_d
             ModelConfig(**SIZES | dict([wrong]))
 
 
-def test_a_preset_stands_under_its_own_name_with_a_source() -> None:
+def test_a_preset_stands_under_its_own_name_with_a_source_and_an_unknown_name_leads_to_the_nearest() -> None:
     for config in PRESETS.values():
         assert get_preset(config.name) is config
         assert re.search(r"^[A-Z]\w+ et al\. \d{4}[,:].*config\.json of [\w-]+/[\w.-]+", config.source), config.name
-
-
-def test_an_unknown_name_leads_to_the_nearest() -> None:
     for wrong, near in {"lama-7b": "llama-7b", "GPT2-XL": "gpt2-xl"}.items():
         with pytest.raises(ValueError, match=f"unknown preset '{wrong}'; did you mean '{near}'"):
             get_preset(wrong)
