@@ -109,7 +109,8 @@ export function planOf(set, kind, width, above = 3, below = 3) {
   const rows = rowsOf(set).filter(([one]) => !folded || one.kind === kind);
   const heads = rows.map(([one], i) => one.part && one.part !== rows[i - 1]?.[0].part && PART_NAMES[one.part]);
   const count = rows.length * plan.lines;
-  const fixed = 20 * heads.filter(Boolean).length + (folded ? 17 * count : heads[0] ? 38 : 52) + (above + below) * count;
+  const numbers = folded ? 17 * count : heads[0] ? 38 : 52; // where the layers' numbers stand
+  const fixed = 20 * heads.filter(Boolean).length + numbers + (above + below) * count;
   return { ...plan, layers, folded, rows, heads, count, fixed, above, below };
 }
 
