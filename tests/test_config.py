@@ -26,6 +26,7 @@ def test_left_out_sizes_follow_from_the_others_and_sizes_that_count_nothing_or_d
     assert (config.d_attn, config.d_kv, config.num_blocks) == (120, 40, 8)
     for wrong, message in {
         ("d_ff", 0): "d_ff of 'toy' must be at least 1, got 0",
+        ("num_decoder_layers", -4): "num_decoder_layers of 'toy' must be at least 0, got -4",
         ("d_model", 50): "num_heads of 'toy' must divide d_model, 50; change one, or pass d_head",
         ("num_kv_heads", 4): "num_kv_heads of 'toy', 4, must divide num_heads, 6",
     }.items():
