@@ -1,7 +1,7 @@
 """Make the network of the volume knobs and the runs that its page reports.
 
     python scripts/pretrain_pictures.py network     # ia3_lab/data/pictures.json: the weights; the same ones each time
-    python scripts/pretrain_pictures.py runs        # in four minutes of a core: its rates and study/data/volume-knobs.tsv
+    python scripts/pretrain_pictures.py runs        # in four minutes: its rates, study/data/volume-knobs.tsv
 
 Seeds. The network is the one of seed 3: of seeds 0 to 4 the one whose pictures are easiest to name (the names, and what
 solves a task by hand, were written after a look at them). Learning rates: networks 10 and 11, dots 901. What the page
