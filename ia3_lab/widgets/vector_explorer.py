@@ -97,7 +97,6 @@ class VectorExplorer(BookWidget):
         upper, lower = drawn.subplots(2)
         plot_histogram({row.kind: row.histogram}, bins=EDGES, counted=True, ax=upper, title=title)
         plot_entries(values, row.kind, ax=lower, title=f"the {known} farthest from 1" if known < row.entries else "")
-        lower.collections[0].set_rasterized(True)  # thousands of lines would be as many paths
         figures = f"Rms deviation from 1: {row.rms:.3f}; {row.near_one / row.entries:.1%} within 0.8 to 1.2"
         return drawn, f"{title}: {row.entries:,} entries. {figures}; {row.negatives or 'none'} negative."
 
