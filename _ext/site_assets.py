@@ -23,6 +23,7 @@ MATHJAX = "third_party/mathjax"
 MATHJAX_PARTS = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
 FIGURE_DPI = 100  # a figure inch on the page, in CSS pixels (`ia3_lab.style`)
 INCHES_PER_METER = 39.3701
+POINTS = re.compile(r'\b(width|height)="([\d.]+)pt"')
 
 TAG = re.compile(r"<(script|link|img|iframe|source|video|audio|object|embed)\b[^>]*>", re.I)
 FOREIGN_ADDRESS = re.compile(r"""\b(?:src|href|data|poster|srcset)=["']\s*((?:https?:)?//[^"'\s]+)""", re.I)
@@ -104,7 +105,10 @@ def png_width(path: Path) -> int | None:
 
 
 def pixels(path: Path) -> tuple[int, int] | None:
-    """Width and height of a PNG file in its own pixels, None where there is no such file."""
+    """Width and height of a PNG file in its own pixels, of a figure's SVG in CSS pixels, None if there is no file."""
+    if path.suffix == ".svg" and path.is_file():
+        sizes = dict(POINTS.findall(path.read_text(encoding="utf-8")[:500]))
+        return tuple(round(float(sizes[side]) * FIGURE_DPI / 72) for side in ("width", "height"))
     return struct.unpack(">II", path.read_bytes()[16:24]) if path.is_file() else None
 
 

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "peft_bridge": {"attach"},
     "exercises": set(),
     "pictures": set(),
+    "figures": set(),
     "style": set(),
     "plots": {"style"},
     "study.tasks": set(),
@@ -41,7 +42,8 @@ MAY_IMPORT = {
     "study.word_counts": {"study.tasks"},
     "study.t03b": set(),
     "study": set(),
-    "widgets": {"style", "plots", "config", "counting", "geometry", "pictures", "study.results", "study.t03b"},
+    "widgets": {"figures", "style", "plots", "config", "counting", "geometry", "pictures"}
+    | {"study.results", "study.t03b"},
     "__init__": set(),
 }
 METHOD = list(MAY_IMPORT)[: list(MAY_IMPORT).index("pretrained")]
@@ -49,7 +51,7 @@ TORCH = {"functional", "transformer", "folding", "adapters", "attach", "ia3", "p
 #: third parties beside numpy -> the layers that load them when they are imported: all others work without them
 LOADS = {
     "torch": TORCH | {"study.methods", "study.training", "study.runs"},
-    "matplotlib": {"plots", "widgets"},
+    "matplotlib": {"figures", "plots", "widgets"},
     "anywidget": {"widgets"},
     "traitlets": {"widgets"},
     "pandas": {"study.results", "study.t03b", "widgets"},

@@ -93,7 +93,6 @@ class VectorExplorer(BookWidget):
         upper, lower = Figure(figsize=(FIGURE_WIDTH, 4.8)).subplots(2)
         plot_histogram(spread, bins=EDGES, counted=True, ax=upper, title=title)
         plot_entries(values, row.kind, ax=lower, title=f"the {known} farthest from 1" if known < row.entries else "")
-        lower.collections[0].set_rasterized(True)  # thousands of lines would be as many paths
         shares = f"{row.near_one / row.entries:.1%} within 0.2, {row.outside_half or 'none'} beyond 0.5"
         figures = f"Rms deviation from 1: {row.rms:.3f}; {shares}; {row.negatives or 'none'} negative."
         return upper.figure, f"{title}: {row.entries:,} entries. {figures}"
