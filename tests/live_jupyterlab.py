@@ -42,7 +42,7 @@ def home(tmp_path: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     kinds = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "IPYTHONDIR": "ipython"}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--IdentityProvider.token="]
-    command += [f"--port={port}", f"--ServerApp.root_dir={tmp_path}", "--expose-app-in-browser"]
+    command += [f"--port={port}", f"--ServerApp.root_dir={tmp_path}"]
     known = os.environ | {name: str(tmp_path / kind) for name, kind in kinds.items()}
     with open(tmp_path / "log", "w") as log, subprocess.Popen(command, env=known, stdout=log, stderr=log) as server:
         address = f"http://127.0.0.1:{port}"
@@ -58,17 +58,18 @@ def home(tmp_path: Path) -> Iterator[str]:
 
 def test_a_drag_is_heard_by_observe_and_a_trait_set_in_python_moves_the_picture(home: str, browser: Any) -> None:
     page = browser.new_page()
-    page.set_default_timeout(240_000)
+    page.set_default_timeout(120_000)
     page.goto(f"{home}/lab/tree/try.ipynb")
     cells = page.locator(".jp-Notebook .jp-CodeCell")
 
     def run(number: int) -> str:
         """Run a cell as a reader does, and return what stands below it."""
         cells.nth(number).locator(".cm-content").click()
-        page.keyboard.press("Control+Enter")
+        page.locator('.jp-NotebookPanel [data-command="notebook:run-cell-and-select-next"]').click()
         cells.nth(number).locator(".jp-InputPrompt", has_text=f"[{number + 1}]:").wait_for()
         return cells.nth(number).locator(".jp-OutputArea").inner_text()
 
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
     run(0)
     l_1 = page.locator('.ia3 [role=slider][aria-label^="l_1,"]')
     drag(page, l_1, -60)
