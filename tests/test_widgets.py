@@ -250,6 +250,7 @@ TRAITS = {
         for convention in ("torch", "math")
         for wrong in (False, True)
     ],
+    "SentenceDial": [{"story": story, "t": t} for story in range(3) for t in (0, 0.35, 1)],
     "VolumeKnobs": [{"shown": shown, "steps": steps} for shown in ("hand", "ia3", "lora") for steps in (0, 9, 600)],
 }
 
