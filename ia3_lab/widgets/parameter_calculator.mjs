@@ -149,7 +149,7 @@ export function tablesOf({ sizes, rank, targets, vectors }) {
   const shape = (role) => matrixShape(sizes, role);
   return [
     ["IA\u00b3", heads, learned.map((role) => line(role, [length(role)], countIa3(sizes, [role])))],
-    [`LoRA of rank ${rank}: beside each matrix two, to ${rank} and from ${rank}`, heads,
+    [`LoRA of rank ${rank}: two thin matrices beside each of these`, heads,
       adapted(sizes, targets).map((role) => line(role, shape(role), countLora(sizes, rank, [role])))],
     ["the base's matrices, without embeddings", heads, adapted(sizes, MATRICES).map((role) =>
       line(role, shape(role), shape(role)[0] * shape(role)[1] * instances(sizes, role)))],

@@ -219,18 +219,14 @@ export function noteText({ note, resolution }, { counts, known, entries }, band)
   return `${note} ${exact}${beyond}`.trim();
 }
 
-/** The figures of all vectors, a table for each row of strips, with those of the other model at the same place. */
+/** The figures of all vectors: a table for each row of strips, and one for the other model's row beside it. */
 export function tablesOf({ rows, set: chosen, other }) {
-  const heads = ["rms", "within 0.2 of 1", "beyond 0.5", "negative"];
-  const share = ({ near_one, entries }) => percent(near_one, entries);
-  const cells = (one) => [fmt(one.rms, 3), share(one), fmtCount(one.outside_half), fmtCount(one.negatives)];
-  return rows.map((row) => [
-    `${rowName(row[0])}: ${modelName(chosen)}${other ? `; other: ${modelName(other)}` : ""}`,
-    ["layer", ...heads, ...(other ? heads.map((head) => `other ${head}`) : [])],
-    row.map((vector) => {
-      const found = partnerOf(other, vector);
-      const beside = isBeside(vector, found) ? cells(found) : heads.map(() => "\u2013");
-      return [String(vector.layer), ...cells(vector), ...(other ? beside : [])];
-    }),
-  ]);
+  const heads = ["layer", "rms", "within 0.2", "beyond 0.5", "negative"];
+  const line = ({ layer, rms, near_one, entries, outside_half, negatives }) => [
+    ...[String(layer), fmt(rms, 3), percent(near_one, entries)],
+    ...[fmtCount(outside_half), fmtCount(negatives)],
+  ];
+  const both = rows.flatMap(([{ part, kind }]) => [chosen, other].map((one) => [one, one ? row(one, part, kind) : []]));
+  const shown = both.filter(([, vectors]) => vectors.length);
+  return shown.map(([one, vectors]) => [`${rowName(vectors[0])}: ${modelName(one)}`, heads, vectors.map(line)]);
 }
