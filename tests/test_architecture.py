@@ -139,19 +139,17 @@ def test_the_package_is_small_and_its_tests_are_no_second_book() -> None:
     assert lines([PACKAGE / "folding.py"]) <= 160
     assert lines([ROOT / "conftest.py", *(ROOT / "tests").glob("*.py")]) < 1.37 * lines(FILES)
 
+    raised = [node for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, ast.Raise | ast.Assert)]
+    assert 10 < len(raised) < lines(FILES) / 50, "little of the code refuses input"
+    functions = [node.name for path in (PACKAGE / "plots").glob("*.py") for node in public(parsed(path))]
+    assert 7 <= sum(name.startswith("plot_") for name in functions) <= 12, functions
+
 
 def test_no_file_is_long_and_no_line_of_a_widget_wide() -> None:
     modules = sorted(PACKAGE.rglob("*.mjs"))
     assert too_long(FILES, 260) + too_long(modules, 400) == []
     assert too_long(modules, 40), "the control: some module is longer than 40 lines"
     assert [path.name for path in modules for line in path.read_text("utf8").splitlines() if len(line) > 120] == []
-
-
-def test_there_are_few_charts_and_little_of_the_code_refuses_input() -> None:
-    functions = [node.name for path in (PACKAGE / "plots").glob("*.py") for node in public(parsed(path))]
-    assert 7 <= sum(name.startswith("plot_") for name in functions) <= 12, functions
-    raised = [node for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, ast.Raise | ast.Assert)]
-    assert 10 < len(raised) < lines(FILES) / 50
 
 
 ARRAY = re.compile(r"\b(Tensor|ndarray|NDArray|ArrayLike)\b")
