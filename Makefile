@@ -2,8 +2,9 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
-# Most of what is installed is never imported: Python compiles the rest when it is.
-PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+# Most of what is installed is never imported. Python compiles the rest when it is, and keeps it in any environment.
+export PYTHONDONTWRITEBYTECODE =
+PIP := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check
 
 .PHONY: book serve execute experiments step-times test lint bench fuzz colab lab repository clean
 

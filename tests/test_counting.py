@@ -1,8 +1,6 @@
 """Closed forms equal a count tensor by tensor: over random sizes, and on models that transformers and PEFT build."""
 
 import math
-import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import IA3Config, LoraConfig, PeftConfig, get_peft_model
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers import AutoConfig, AutoModel
 
 from ia3_lab import attach
-from ia3_lab.config import PRESETS, ModelConfig, get_preset
+from ia3_lab.config import ModelConfig, get_preset
 from ia3_lab.counting import MATRICES, VECTORS, break_even_rank, compare, count_ia3, count_lora, count_matrices
 from ia3_lab.ia3 import IA3TransformerBlock
 
@@ -68,69 +66,33 @@ def test_closed_forms_equal_the_sums_over_the_library_blocks(config: ModelConfig
     assert count_lora(config, rank, targets).total == sum(p.numel() for p in attach.adapter_parameters(model).values())
 
 
-#: family -> how its layers end, in the order of MATRICES; BERT calls three different layers dense
-LAYERS = dict.fromkeys(("llama", "mistral", "qwen2"), "q_proj k_proj v_proj o_proj up_proj gate_proj down_proj") | {
-    "t0": "q k v o wi_1 wi_0 wo",
+#: model type -> how its layers end, in the order of MATRICES; BERT calls three different layers dense
+LAYERS = {
+    "llama": "q_proj k_proj v_proj o_proj up_proj gate_proj down_proj",
+    "t5": "q k v o wi_1 wi_0 wo",
     "opt": "q_proj k_proj v_proj out_proj fc1 - fc2",
     "distilbert": "q_lin k_lin v_lin out_lin lin1 - lin2",
     "bert": r"self.query self.key self.value attention.output.dense intermediate.dense - \d+.output.dense",
 }
-D_FF = {"gpt2": "n_inner", "t0": "d_ff", "opt": "ffn_dim", "distilbert": "hidden_dim"}
-WRAPPED = ["llama-7b", "llama-3-8b", "mistral-7b", "qwen2-7b", "t0-3b", "opt-13b", "bert-base", "distilbert"]
+MORE = {"llama": {"num_key_value_heads": 8}, "t5": {"feed_forward_proj": "gated-gelu", "num_decoder_layers": 2}}
 
 
-def build(preset: ModelConfig) -> nn.Module:
-    """Return a preset's model as transformers builds it, with shapes and no numbers."""
-    family = preset.name.split("-")[0]
-    sizes = {"hidden_size": preset.d_model, "num_hidden_layers": preset.num_layers}
-    sizes |= {"num_attention_heads": preset.num_heads, D_FF.get(family, "intermediate_size"): preset.d_ff}
-    if family == "t0":
-        sizes |= {"d_kv": preset.d_head, "num_decoder_layers": preset.num_decoder_layers}
-        sizes |= {"feed_forward_proj": "gated-gelu"}
-    elif family == "opt":
-        sizes |= {"word_embed_proj_dim": preset.d_model}
-    elif preset.gated_ffn:
-        vocabulary = {"llama-3-8b": 128_256, "qwen2-7b": 152_064}.get(preset.name, 32_000)
-        sizes |= {"num_key_value_heads": preset.num_kv_heads, "vocab_size": vocabulary, "tie_word_embeddings": False}
-    classes = {"bert": AutoModel, "distilbert": AutoModel, "t0": AutoModelForSeq2SeqLM}
-    config = AutoConfig.for_model("t5" if family == "t0" else family, **sizes)
-    with torch.device("meta"):
-        return classes.get(family, AutoModelForCausalLM).from_config(config)
+@pytest.mark.parametrize("kind", LAYERS)
+def test_closed_forms_equal_what_peft_trains_matrix_by_matrix_as_chapter_4_shows_for_all_presets(kind: str) -> None:
+    def trained(adapter: type[PeftConfig], *roles: str, **settings: Any) -> int:
+        with torch.device("meta"):
+            model = get_peft_model(AutoModel.from_config(config), adapter(target_modules=path(*roles), **settings))
+        return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
+    def path(*roles: str) -> str:
+        return rf".*\.({'|'.join(ends[role] for role in roles)})"
 
-def paths(preset: ModelConfig, *roles: str) -> str:
-    """Return a pattern for the layers of some roles."""
-    ends = dict(zip(MATRICES, LAYERS[preset.name.split("-")[0]].split(), strict=True))
-    return rf".*\.({'|'.join(ends[role] for role in roles)})"
-
-
-def trained(model: nn.Module, config: PeftConfig) -> int:
-    """Wrap a model with PEFT and count what PEFT would train."""
-    with torch.device("meta"):
-        return sum(p.numel() for p in get_peft_model(model, config).parameters() if p.requires_grad)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_the_model_that_transformers_builds(name: str) -> None:
-    preset = get_preset(name)
-    model = build(preset)
-    assert sum(parameter.numel() for parameter in model.parameters()) == preset.base_parameters
-    for count in (count_ia3, count_matrices, lambda config: count_lora(config, 8)):
-        read, known = count(model.config), count(preset)
-        assert getattr(read, "rows", read) == getattr(known, "rows", known)
-
-
-@pytest.mark.parametrize("name", WRAPPED)
-def test_closed_forms_equal_what_peft_trains_in_a_few_layers_matrix_by_matrix(name: str) -> None:
-    preset = get_preset(name)
-    preset = replace(preset, num_layers=3, num_decoder_layers=2 * bool(preset.num_decoder_layers))
-    ia3 = IA3Config(target_modules=paths(preset, "W_k", "W_v", "W_2"), feedforward_modules=paths(preset, "W_2"))
-    assert trained(build(preset), ia3) == count_ia3(preset).total
-    roles, model = matrices_of(preset), build(preset)
-    assert trained(model, LoraConfig(r=5, target_modules=paths(preset, *roles))) == count_lora(preset, 5, roles).total
-    for role in roles:
-        beside = [p for n, p in model.named_parameters() if re.fullmatch(rf"{paths(preset, role)}\.lora_.*", n)]
-        assert sum(p.numel() for p in beside) == count_lora(preset, 5, role).total
+    config = AutoConfig.for_model(kind, num_hidden_layers=3, **MORE.get(kind, {}))
+    ends = {role: end for role, end in zip(MATRICES, LAYERS[kind].split(), strict=True) if end != "-"}
+    ia3 = trained(IA3Config, "W_k", "W_v", "W_2", feedforward_modules=path("W_2"))
+    assert ia3 == count_ia3(config).total
+    for roles in ([*ends], *([role] for role in ends)):
+        assert trained(LoraConfig, *roles, r=5) == count_lora(config, 5, roles).total, roles
 
 
 def test_known_totals_in_numbers_and_in_bytes_and_in_roles_without_the_ones_named_twice() -> None:

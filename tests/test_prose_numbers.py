@@ -117,8 +117,6 @@ def test_a_number_that_is_printed_set_or_cited_passes_and_one_from_nowhere_is_no
     for number in UNPROVED:
         cells = page(f"We found {number} of it. The paper has 64.6 {{cite:p}}`liu2022`.")
         assert len(unproved(cells, cells)) == 1 + number.startswith("17 ("), number
-
-
-def test_a_number_of_another_section_proves_nothing_unless_it_is_whole() -> None:
+    # One of another section proves nothing unless it is whole.
     cells = [*page("## One"), new_markdown_cell("## Two\n\nThe mean is .83 of sixteen.")]
     assert [len(unproved(part, cells)) for part in sections(cells)] == [0, 0, 1]
