@@ -83,7 +83,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
             on_cell_execute=note_cell,
         )
         try:
-            client.execute(env=kernel_environment(profile))
+            client.execute(env=kernel_environment(profile), cleanup_kc=True)  # and end the kernel here, not at exit
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # no terminal colors
             raise CellFailedError(f"cell {reached} of {len(notebook.cells)} failed:\n{text}") from error
