@@ -232,13 +232,41 @@
       return;
     }
     const changes = JSON.parse(button.dataset.set);
-    button.addEventListener("click", () => {
+    button.addEventListener("click", (event) => {
       found.model.set(changes);
       found.model.save_changes();
+      offerWayBack(button, found.el, event.detail === 0);
       const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
       const block = found.el.offsetHeight > innerHeight ? "start" : "nearest";   // on a phone: its controls, not its end
       found.el.scrollIntoView({ behavior: still ? "instant" : "smooth", block });
     });
+  }
+
+  let forget = () => {};                          // of the way back that is on offer
+
+  /**
+   * When the jump to a widget takes the button that asked for it out of sight: a way back, before the widget for the
+   * keys, who land on it (byKeys), and at the window's edge for the eye. It goes when used, on Escape, or when one is back.
+   */
+  function offerWayBack(button, el, byKeys) {
+    forget();
+    const from = scrollY, asked = performance.now(), over = new AbortController();
+    const back = Object.assign(document.createElement("button"),
+      { type: "button", className: "way-back", textContent: "\u21a9 Back to where I was" });
+    const watch = new IntersectionObserver(([{ isIntersecting }]) => {
+      const away = !isIntersecting && !back.isConnected && performance.now() - asked < PATIENCE;   // by the jump
+      if (away) el.before(back);
+      else if (isIntersecting === back.isConnected) forget();
+      if (away && byKeys) back.focus({ preventScroll: true });
+    });
+    forget = () => { watch.disconnect(); over.abort(); back.remove(); };
+    back.addEventListener("click", () => {
+      forget();
+      button.focus({ preventScroll: true });
+      scrollTo({ top: from, behavior: "instant" });
+    });
+    addEventListener("keydown", ({ key }) => { if (key === "Escape") forget(); }, { signal: over.signal });
+    watch.observe(button);
   }
 
   async function start() {

@@ -118,3 +118,30 @@ def test_a_button_in_the_prose_sets_the_first_widget_of_its_class_and_glides_the
     assert page.evaluate("window.asked") == behavior
     assert page.get_by_text("set it").last.is_disabled()
     assert "Nowhere" in page.get_by_text("set it").last.get_attribute("title")
+
+
+@pytest.mark.parametrize("away", ["use", "Escape", "return"])
+def test_a_jump_that_hides_its_button_offers_the_way_back_until_it_is_used_declined_or_walked(
+    bare_page: Open, away: str
+) -> None:
+    far = '<div style="height: 3000px"></div>'
+    near = BUTTON.format("Counter").replace("set it", "near")
+    page = bare_page(TWO, BUTTON.format("Counter") + far + near + view("a") + far, reduced_motion="reduce")
+    back, button = page.locator(".way-back"), page.get_by_text("set it")
+    page.evaluate("scrollTo(0, 3)")
+    press(button, "Enter")
+    back.wait_for()
+    assert page.evaluate("scrollY > 2000 && document.activeElement.className === 'way-back'")
+    if away == "use":
+        press(back, "Enter")
+        assert page.evaluate("[scrollY, document.activeElement.textContent]") == [3, "set it"]
+    elif away == "Escape":
+        page.keyboard.press("Escape")
+        assert page.evaluate("scrollY > 2000")
+    else:
+        page.evaluate("scrollTo(0, 0)")
+    back.wait_for(state="detached")
+    page.get_by_text("near").click()  # the widget stands beside it
+    page.evaluate("scrollBy(0, 100)")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert back.count() == 0

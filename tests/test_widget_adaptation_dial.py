@@ -110,10 +110,10 @@ def assert_shows(page, story: int = 0) -> None:
     layer, head, query, change = (trait(page, name) for name in ("layer", "head", "query", "change"))
     query = min(query, len(tokens) - 1)
     now, first, last = (expected_map(story, layer, head, at) for at in (t, 0, 1))
-    rows = [row.locator("td").all_text_contents() for row in page.locator(".ad-matrix tbody tr").all()]
+    rows = [row.locator("td").all_text_contents() for row in page.locator(".ad-matrix tbody tr >> visible=true").all()]
     shown = [[float(text.replace("\u2212", "-") or 0) for text in row] for row in rows]
     np.testing.assert_allclose(shown, now - first if change else now, atol=0.0090)
-    bars = [float(text) for text in page.locator(".ad-bars b").all_text_contents()]
+    bars = [float(text) for text in page.locator(".ad-bars b >> visible=true").all_text_contents()]
     np.testing.assert_allclose(bars, now[query], atol=0.0070)
     key = np.abs(last[query] - first[query]).argmax()
     sentence = page.locator(".ia3-say").inner_text()
@@ -146,12 +146,12 @@ def test_a_cell_of_the_map_is_read_out_when_hovered_and_when_focused(widget_page
     page = widget_page(make_dial(layer=1, head=2, t=0.4, query=5))
     now, first = (np.rint(255 * expected_map(0, 1, 2, t)) / 255 for t in (0.4, 0))
     pointed = page.locator(".ad-pointed")
-    page.locator(".ad-matrix tbody tr").nth(2).locator("td").nth(4).hover()
+    page.locator(".ad-matrix tbody tr >> visible=true").nth(2).locator("td").nth(4).hover()
     words = f"\u201cfilm\u201d to \u201cnot\u201d: {now[2, 4]:.2f} ({first[2, 4]:.2f} at t = 0, "
     assert pointed.inner_text().startswith(words) and trait(page, "query") == 5
     page.mouse.move(1, 1)
     assert pointed.inner_text().startswith("Point at a cell")
-    page.locator(".ad-matrix td[tabindex='0']").focus()
+    page.locator(".ad-matrix td[tabindex='0'] >> visible=true").focus()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("End")
     assert trait(page, "query") == 4
@@ -168,10 +168,10 @@ def test_another_sentence_keeps_the_word_and_a_change_has_a_sign(widget_page):
     assert_shows(page, 1)  # the last token, where a query is beyond the sentence
     set_traits(page, story=0, layer=1, head=2, t=1)
     assert_shows(page)
-    texts = [text for text in page.locator(".ad-matrix tbody td").all_text_contents() if text]
+    texts = [text for text in page.locator(".ad-matrix tbody td >> visible=true").all_text_contents() if text]
     assert {"+", "\u2212"} == {text[0] for text in texts}
     page.get_by_role("slider").press("Home")
-    assert not any(page.locator(".ad-matrix tbody td").all_text_contents())
+    assert not any(page.locator(".ad-matrix tbody td >> visible=true").all_text_contents())
 
 
 def test_play_runs_to_the_end_a_hand_stops_it_and_less_motion_means_none(widget_page):

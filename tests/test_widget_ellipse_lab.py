@@ -112,6 +112,14 @@ def test_no_l_and_no_pair_comes_nearer_than_its_floor_and_lora_reaches_all_with_
     assert lab.rank == np.linalg.matrix_rank(lab.matrix - np.eye(2)) == (2 if target in ("large", "rotation") else 1)
 
 
+def test_a_text_takes_the_first_free_place_inside_the_plane_or_is_left_out_unless_it_must_be_there(call):
+    texts = [{"size": [10, 5], "places": [[95, 0], [0, 50]], "must": must} for must in (True, False, False, True)]
+    places = call("arrange", texts, [[-5, -5, 5, 5]], 100)
+    assert places == [[90, 0], [0, 50], None, [90, 0]]
+    first = call("placesAround", [0, 0], [10, 5], [0, -1], 3, [9, 9])[0]
+    assert_allclose(first, [0, -17], atol=1e-9)  # above a handle of half-height 9, 3 away
+
+
 # --- in the browser ---------------------------------------------------------------------------------------------
 
 
@@ -206,6 +214,22 @@ def test_presets_glide_to_their_values_and_are_there_at_once_where_motion_is_unw
     page.emulate_media(reduced_motion="reduce")
     page.get_by_role("button", name="zero").click()
     assert trait(page, "l_2") == 0
+
+
+def test_in_the_compact_lab_what_is_out_of_reach_leads_to_lora_and_its_numbers_are_a_table(widget_page):
+    page = widget_page(EllipseLab(compact=True, l_1=1.8, l_2=0.5, target="large"), reduced_motion="reduce")
+    page.get_by_role("button", name="Show me").click()
+    page.get_by_role("button", name="Try LoRA").click()
+    u = rotation(-30)[0]
+    set_traits(page, a=(1.3 * u).tolist(), b=u.tolist())  # as near as one pair comes
+    page.get_by_role("button", name="Try rank 2").click()
+    page.get_by_role("button", name="Show me").click()
+    assert page.locator(".game .ia3-say").text_content().startswith("A match!")
+    page.get_by_text("All numbers as a table").click()
+    cells = [numbers(row.replace("\u2212", "-")) for row in page.locator(".ia3-tables tr").all_inner_texts()]
+    assert_allclose(cells[1:3], lab_of(page).matrix, atol=0.0051)
+    axes = [row[:2] for row in cells if len(row) == 2][2:4]
+    assert_allclose(axes, [[2.3, -30], [1.4, 60]], atol=0.2)
 
 
 def test_the_game_is_lost_by_ia3_and_won_by_lora_and_by_hand(widget_page):

@@ -110,6 +110,10 @@ def test_a_handle_scales_its_row_and_both_paths_stay_equal(widget_page, conventi
     shown = torch.tensor([float(text.replace("\u2212", "-")) for text in texts])
     assert_close(shown, torch.cat([weight.flatten(), bias]), atol=0.0051, rtol=0)
     assert page.locator(".mv-verdict").text_content() == "\u2713 Equal: largest difference 0.000"
+    page.get_by_text("All numbers as a table").click()
+    rows = page.locator(".ia3-tables table").nth(1).locator("tbody tr").all_inner_texts()
+    table = torch.tensor([[float(text.replace("\u2212", "-")) for text in row.split("\t")[1:]] for row in rows])
+    assert_close(table, torch.column_stack([weight, bias]), atol=0.00051, rtol=0)
 
 
 def test_mistakes_show_for_any_x_and_ones_hide_them(widget_page):

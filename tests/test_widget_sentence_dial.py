@@ -1,7 +1,6 @@
-"""The sentence dial says what the stored runs say, at each stop, of words only, and keeps its height."""
+"""The sentence dial says what the stored runs say, at each stop, of words only; and its table has all of it."""
 
 import pytest
-from widget_helpers import set_traits
 
 from ia3_lab.widgets import SentenceDial
 from ia3_lab.widgets.sentence_dial import STOPS
@@ -38,12 +37,13 @@ def test_the_sentence_names_the_word_that_changes_most_the_label_and_where_it_fl
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [390, 900])
-def test_its_height_is_the_same_in_every_state(widget_page, width) -> None:
-    page, heights = widget_page(SentenceDial(), width=width), set()
-    for state in [{"story": story, "t": t} for story in range(3) for t in (0, 0.35, 1)]:
-        set_traits(page, **state)
-        heights.add(
-            page.evaluate("new Promise(done => setTimeout(() => done(document.querySelector('.ia3').offsetHeight)))")
-        )
-    assert len(heights) == 1
+def test_the_table_has_the_shares_of_the_words_and_the_answer_at_every_stop(widget_page) -> None:
+    page, story = widget_page(SentenceDial(t=0.35)), STORIES[0]
+    page.get_by_text("All numbers as a table").click()
+    shares, answers = (
+        [row.split("\t")[1:] for row in table.locator("tbody tr").all_inner_texts()]
+        for table in page.locator(".ia3-tables table").all()
+    )
+    rows = [story["attention"][i][1:-1] for i in (0, 7, -1)]
+    assert shares == [[f"{share:.2f}" for share in column] for column in zip(*rows, strict=True)]
+    assert answers == [[f"{p:.2f}"] for p in story["probability"]]

@@ -11,12 +11,12 @@ import torch
 from numpy.testing import assert_allclose
 from widget_helpers import middle, press, set_traits, stroke, trait
 
-from ia3_lab.pictures import TASKS, draw_dots, make_grid, paint, pretrain, read_network
+from ia3_lab.pictures import LEARNED, TASKS, WEIGHTS, draw_dots, make_grid, paint, pretrain, read_network
 from ia3_lab.study.results import read_volume_knobs
 from ia3_lab.widgets import VolumeKnobs
 
 NETWORK = VolumeKnobs().network
-LEARNED, IN_REACH = [*TASKS][:11], [*TASKS][:7]
+IN_REACH = LEARNED[:7]
 METHODS = {"ia3": 12, "both": 28, "lora": 59, "full": 265}
 RUN = {"task": "spiral", "dots": 50, "seed": 7}
 pytestmark = pytest.mark.browser
@@ -61,7 +61,7 @@ def output(net: dict, p: dict, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("method", METHODS)
 def test_outputs_gradients_and_steps_of_adam_equal_torch(call, method):
     exact = partial(torch.tensor, dtype=torch.float64)
-    net = {name: exact(NETWORK[name]) for name in ("U", "b_U", "V", "b_V", "w")} | {"b_w": exact([0.0])}
+    net = {name: exact(NETWORK[name]) for name in WEIGHTS} | {"b_w": exact([0.0])}
     x, y = map(torch.tensor, draw_dots(*RUN.values()))
     begun = call("train", NETWORK, method, RUN | {"steps": 0})
     sizes = {name: value.shape for name, value in net.items()}
@@ -131,6 +131,12 @@ def test_the_verdict_says_which_group_a_task_is_of_and_whether_these_dots_show_i
     assert f"{100 * ia3:.0f}%" in found["text"] and ("too few" in found["text"]) == (says == "too few to tell")
 
 
+def test_the_verdict_does_not_speak_of_all_weights_where_none_but_volumes_are_trained(call):
+    for best, ia3, says in [(0.99, 0.93, "in reach"), (0.99, 0.8, "too few to tell"), (0.7, 0.6, "out of reach")]:
+        found = call("verdict", {"task": "ring", "dots": 20, "best": best, "right": {"ia3": ia3}})
+        assert found["says"] == says and f"{100 * ia3:.0f}%" in found["text"] and "weights" not in found["text"]
+
+
 def test_over_fresh_draws_the_verdict_is_right_or_says_that_it_cannot_tell(call):
     runs = read_volume_knobs().query("network == 'shipped'")
     best = runs[runs.dots == 0].set_index("task").right
@@ -183,9 +189,11 @@ def test_training_starts_from_one_ends_as_the_engine_does_and_a_turned_volume_ma
 ):
     state = {"task": "ring", "dots": 20, "seed": 3}
     page = widget_page(VolumeKnobs(**state, volumes=[0.5] * 12), reduced_motion="reduce")
+    assert page.get_by_role("radio", name="not trained yet").count() == len(METHODS)
     page.get_by_role("button", name="Train").click()
     found = {method: call("train", NETWORK, method, state | {"steps": 600}) for method in METHODS}
     cards = page.locator(".vk-card b").all_inner_texts()[1:]
+    assert page.get_by_role("radio", name="not trained yet").count() == 0
     assert cards == [f"{round(100 * one['right'])}%" for one in found.values()]
     shown = [text.strip("↑↓").replace("\u2212", "-") for text in page.locator("output").all_inner_texts()]
     assert_allclose([*map(float, shown)], found["ia3"]["p"]["l_2"], atol=0.051)
@@ -230,5 +238,6 @@ def test_in_every_state_the_height_stays_nothing_is_no_number_and_nothing_leaves
 def test_another_network_has_pictures_without_names_and_compact_shows_one_task(widget_page):
     page = widget_page(VolumeKnobs(pretrain(5, ["band"], steps=5), task="disc"))
     assert page.get_by_role("slider", name="picture 12, number 12").count() == 1
-    page = widget_page(VolumeKnobs(compact=True))
+    page = widget_page(VolumeKnobs(compact=True, shown="ia3", steps=600))
+    assert "265" not in page.locator(".ia3").inner_text() and "card" not in page.locator(".ia3").inner_text()
     assert page.get_by_role("radio").count() == 0 and page.get_by_role("slider").count() == 12

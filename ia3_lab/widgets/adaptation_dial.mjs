@@ -278,8 +278,22 @@ function render({ model, el }) {
   const spoken = liveRegion();
   const chance = probabilityPanel(labels);
   const heads = headMap(runs.shape, (layer, head) => update(model, { layer, head }));
-  const [source, about, mapTitle] = [small(), small(), heading()];
-  const [mapPlace, barPlace] = [h("div"), h("div")];
+  const [source, mapTitle] = [small(), heading()];
+  let [shown, cell] = [null, null];
+  const choose = (query) => {
+    if (query !== model.get("query")) update(model, { query });
+  };
+  const read = (place) => {
+    cell = place;
+    draw();
+  };
+  // All sentences' tables share one place, so that the tallest makes the room.
+  const sheets = runs.stories.map(({ tokens, note }) => {
+    return [matrix(tokens, choose, read), rowBars(tokens), { node: small(note) }];
+  });
+  const [mapPlace, barPlace, about] = [0, 1, 2].map((k) =>
+    h("div", { class: "ad-stack" }, ...sheets.map((sheet) => sheet[k].node)),
+  );
   const pointed = h("p", { class: "ad-pointed", "aria-hidden": "true" });
   source.classList.add("ad-source");
   const columns = (...nodes) => h("div", { class: "ia3-columns" }, ...nodes.map((some) => h("div", {}, ...some)));
@@ -299,20 +313,8 @@ function render({ model, el }) {
     small(`${model.get("note")} ${stored}`.trim()),
   );
 
-  let [shown, table, bars, cell] = [null, null, null, null];
-  const build = (tokens, story) => {
-    const choose = (query) => {
-      if (query !== model.get("query")) update(model, { query });
-    };
-    const read = (place) => {
-      cell = place;
-      draw();
-    };
-    [shown, cell, table, bars] = [story, null, matrix(tokens, choose, read), rowBars(tokens)];
-    mapPlace.replaceChildren(table.node);
-    barPlace.replaceChildren(bars.node);
-  };
   const drawTokens = ({ tokens, query, map, first, last, change, ...now }) => {
+    const [table, bars] = sheets[now.story];
     table.draw(map, first, query, change);
     bars.draw(query, map[query], first[query]);
     const [i, j] = cell ?? [query];
@@ -323,13 +325,13 @@ function render({ model, el }) {
   };
   const draw = () => {
     const now = readState(model, runs);
-    if (shown !== now.story) build(now.tokens, now.story);
+    if (shown !== now.story) [shown, cell] = [now.story, null];
+    sheets.forEach((sheet, i) => sheet.forEach(({ node }) => set(node, "data-away", i !== now.story)));
     parts.draw();
     chance.draw(now.current, now.t, now.p);
     heads.draw(runs.moved[now.story], runs.largest, now.layer, now.head);
     say(mapTitle, `Layer ${now.layer}, head ${now.head}: ${now.change ? "change since t = 0" : "row looks at column"}`);
     say(source, provenance(now.current.t, now.t));
-    say(about, now.current.note);
     drawTokens(now);
   };
   const stops = [bind(model, NAMES, draw), parts.play.stop];

@@ -42,19 +42,59 @@ function arrow(name) {
 
 /** The grid with its axes through the middle: drawn once. */
 function paper() {
-  const node = s("g", { class: "paper" }), end = { "text-anchor": "end" };
-  const write = (text, x, y, anchor) => node.append(s("text", { x, y, ...anchor }, text));
+  const node = s("g", { class: "paper" });
   for (let k = -2.5; k <= 2.5; k += 0.5) {
     const kind = k === 0 ? "axis" : Number.isInteger(k) ? "line" : "fine";
     node.append(s("path", { class: kind, d: `M${k} ${-REACH}V${REACH}M${-REACH} ${k}H${REACH}` }));
   }
-  for (const k of [-2, -1, 1, 2]) {                                              // outside the circle, not on it
-    write(fmt(k, 0), k + 0.06 * Math.sign(k), -0.08, k > 0 ? {} : end);
-    write(fmt(k, 0), -0.08, -k + (k > 0 ? -0.07 : 0.2), end);
-  }
-  write("coordinate 1 →", REACH - 0.1, REACH - 0.1, end);
-  write("↑ coordinate 2", 0.08, 0.2 - REACH, {});
   return node;
+}
+
+/** The numbers of the axes, outside the circle, and their names; each with the places where it may stand, in pixels. */
+function marks(scale) {
+  const numbers = [-2, -1, 1, 2].flatMap((k) => {
+    const out = k * scale + 8 * Math.sign(k), text = fmt(k, 0);
+    return [{ text, places: [[out, -9], [out, 9]] }, { text, places: [[-10, -out], [10, -out]] }];
+  });
+  const edge = REACH * scale;
+  return [{ text: "coordinate 1 →", places: [[edge, edge - 10], [-edge, edge - 10]] },
+    { text: "↑ coordinate 2", places: [[50, 10 - edge], [-50, 10 - edge]] }, ...numbers];
+}
+
+/** All that is written in the plane, at its size in pixels whatever the plane's, and where nothing else stands. */
+function lettering(svg) {
+  const node = s("g", { class: "letters", "aria-hidden": "true" }), nodes = new Map(), sizes = new Map();
+  const sizeOf = (letter, kind, text) => {
+    const key = kind + text.replace(/\d/g, "0");                                 // digits are of one width
+    if (sizes.has(key)) return sizes.get(key);
+    const { width, height } = letter.getBBox(), size = [width / 2 + 2, height / 2];
+    if (width) sizes.set(key, size);
+    return size;
+  };
+  /** named: [{ key, kind, text, at, away, gap, must, room }], at in svg units, y down; room is half a handle's size. */
+  const draw = (named) => {
+    const scale = svg.getScreenCTM()?.a || 1;
+    const around = named.map((one) => ({ ...one, at: one.at.map((v) => v * scale) }));
+    const all = [...around, ...marks(scale).map((mark, i) => ({ key: `mark ${i}`, kind: "mark", ...mark }))];
+    set(node, "transform", `scale(${1 / scale})`);
+    for (const { key, kind, text } of all) {
+      if (!nodes.has(key)) nodes.set(key, node.appendChild(s("text", { class: kind, "text-anchor": "middle" })));
+      say(nodes.get(key), text);
+    }
+    const texts = all.map(({ key, kind, text, at, away, gap, room, must, places }) => {
+      const size = sizeOf(nodes.get(key), kind, text);
+      return { size, must, places: places ?? placesAround(at, size, away, gap, room) };
+    });
+    const dots = around.flatMap(({ at: [x, y], room }) =>
+      room ? [[x - room[0], y - room[1], x + room[0], y + room[1]]] : []);
+    const spots = arrange(texts, dots, REACH * scale);
+    for (const [key, letter] of nodes) {
+      const place = spots[all.findIndex((one) => one.key === key)];
+      set(letter, "display", shown(place));
+      if (place) set(letter, "transform", `translate(${place.map((v) => v.toFixed(1)).join(" ")})`);
+    }
+  };
+  return { node, draw };
 }
 
 /** Everything in the plane except the handles. cloud: points to be mapped. */
@@ -66,11 +106,10 @@ function scene(cloud) {
     circle: s("circle", { class: "circle", r: 1 }), goal: s("ellipse", { class: "goal" }), wanted: path("wanted"),
     image: s("ellipse", { class: "image" }), points: path("points"), arc: path("arc"),
   };
-  const tip = s("text", { class: "tip", "text-anchor": "middle" }, "x′"), angle = s("text", { class: "angle" });
   const probe = arrow("probe"), moved = arrow("moved");
   const sheet = s("rect", { x: -REACH, y: -REACH, width: 2 * REACH, height: 2 * REACH, rx: 0.08 });
   const node = s("g", { "aria-hidden": "true" }, s("defs", {}, s("clipPath", { id: clip }, sheet)),
-    s("g", { "clip-path": `url(#${clip})` }, paper(), ...Object.values(part), probe.node, moved.node, angle, tip));
+    s("g", { "clip-path": `url(#${clip})` }, paper(), ...Object.values(part), probe.node, moved.node));
   const draw = (state, m) => {
     drawEllipse(part.image, svd(m));
     drawCloud(part, state, cloud, m);
@@ -80,7 +119,8 @@ function scene(cloud) {
     const x = unitVector(state.probe);
     probe.draw(x);
     moved.draw(apply(x, m));
-    drawTurn(part.arc, angle, tip, x, m);
+    const turn = turnAngle(x, m) ?? 0, end = unitVector(state.probe + turn);
+    set(part.arc, "d", Math.abs(turn) < 0.05 ? null : `M${at(x)}A1 1 0 0 ${turn > 0 ? 0 : 1} ${at(end)}`);
   };
   return { node, draw };
 }
@@ -112,21 +152,14 @@ function stillLine([x, y]) {
   return `M${at([-y * far, x * far])}L${at([y * far, -x * far])}`;
 }
 
-/** The arc from the probe to its image with the angle beside it, and the name of the image. */
-function drawTurn(arc, angle, tip, x, m) {
-  const y = apply(x, m), turn = turnAngle(x, m), size = Math.hypot(...y);
-  const turned = turn != null && Math.abs(turn) >= 0.05, end = turn == null ? x : y.map((v) => v / size);
-  set(arc, "d", turned ? `M${at(x)}A1 1 0 0 ${turn > 0 ? 0 : 1} ${at(end)}` : null);
-  const middle = unitVector(Math.atan2(x[1], x[0]) * DEGREES + (turn ?? 0) / 2), aside = Math.abs(middle[0]) > 0.4;
-  set(angle, "display", shown(turned && Math.abs(turn) >= 20));
-  set(angle, "text-anchor", aside ? (middle[0] > 0 ? "start" : "end") : "middle");
-  set(angle, "x", (middle[0] * 1.1).toFixed(3));
-  set(angle, "y", (-middle[1] * (aside ? 1.3 : 1.45) + 0.07).toFixed(3));        // above l_2's name
-  say(angle, `${fmt(Math.abs(turn ?? 0), 1)}°`);
-  const [left, up] = y.map((v, i) => clamp(v + end[i] * 0.2, 0.2 - REACH, REACH - 0.2));
-  set(tip, "display", shown(size > 0.35 && Math.hypot(y[0] - x[0], y[1] - x[1]) > 0.3));
-  set(tip, "x", left.toFixed(3));
-  set(tip, "y", (0.06 - up).toFixed(3));
+/** The angle beside its arc and the name of the image, where there is room for them. */
+function notes(x, m) {
+  const y = apply(x, m), size = Math.hypot(...y), turn = turnAngle(x, m) ?? 0, down = ([u, v]) => [u, -v];
+  const middle = down(unitVector(Math.atan2(x[1], x[0]) * DEGREES + turn / 2)), tip = down(y);
+  const angle = { key: "angle", kind: "angle", text: `${fmt(Math.abs(turn), 1)}°`, at: middle, away: middle, gap: 6 };
+  const image = { key: "image", kind: "name", text: "x′", at: tip, away: tip.map((v) => v / size), gap: 4 };
+  return [...(size > 0.35 && Math.hypot(y[0] - x[0], y[1] - x[1]) > 0.3 ? [image] : []),
+    ...(Math.abs(turn) >= 20 ? [angle] : [])];
 }
 
 // ---------------------------------------------------------------- handles
@@ -140,20 +173,14 @@ function magnet(value) {
 const bound = (value) => clamp(magnet(value), -LIMIT, LIMIT);
 const stepped = (value, steps) => clamp(snap(value + steps * STEP, 0.01), -LIMIT, LIMIT);
 
-/** Write a name beside a handle; where() -> the text, and where its baseline stands in pixels from the handle. */
-function named(handle, where) {
-  const name = s("text", { class: "name", "text-anchor": "middle" });
-  handle.node.firstElementChild.append(name);
-  const write = () => {
-    const { text, x, y } = where();
-    say(name, text);
-    set(name, "x", x.toFixed(1));
-    set(name, "y", y.toFixed(1));
+/** A handle with its name: what is written, which way from the handle, and how much of the plane the handle takes. */
+function named(handle, key, text, away, room = [9, 9]) {
+  const label = () => {
+    const { x, y } = handle.place();
+    return { key, kind: "name", text: text(), at: [x, y], away: away(), gap: 3, must: true, room };
   };
-  return { ...handle, write };
+  return { ...handle, key, label };
 }
-
-const beside = ([x, y]) => ({ x: 22 * x, y: 6 - 22 * y });
 
 /** Two arrowheads beside a handle of a half-axis: it moves along its coordinate and no other way. */
 function grip(i) {
@@ -172,8 +199,8 @@ function axisHandle(svg, model, put, key, i) {
     value: () => ({ now: snap(get(), 0.001), text: `${fmt(get())}, ${effect(get())}`, min: -LIMIT, max: LIMIT }),
   });
   handle.node.firstElementChild.append(grip(i));
-  const place = () => (i ? (get() > 2.2 ? { x: 50, y: 6 } : { x: 0, y: -24 }) : { x: 0, y: 29 });
-  return named(handle, () => ({ text: `l${"₁₂"[i]} = ${fmt(get())}`, ...place() }));
+  const away = () => (i ? [0, get() < 0 ? 1 : -1] : [0, 1]);
+  return named(handle, key, () => `l${"₁₂"[i]} = ${fmt(get())}`, away, i ? [10, 19] : [19, 10]);
 }
 
 /** A handle at the tip of a vector; to a screen reader it is a slider of the vector's length. */
@@ -192,9 +219,8 @@ function vectorHandle(svg, model, put, key, reads) {
     ends: (which) => put({ [key]: which === "min" ? [0, 0] : longest() }),
     value: () => ({ now: snap(size(), 0.01), text: `${key} = ${pair(get())}`, min: 0, max: 3.54 }),     // 2.5 sqrt(2)
   });
-  const away = () => (size() < 0.05 ? [0.77, reads ? 0.64 : -0.64] : get().map((v) => v / size()));
-  const shaft = arrow(reads ? "reads" : "writes");
-  return { ...named(handle, () => ({ text: key.replace("_2", "₂"), ...beside(away()) })), shaft, key };
+  const away = () => (size() < 0.05 ? [0.77, reads ? -0.64 : 0.64] : [get()[0] / size(), -get()[1] / size()]);
+  return { ...named(handle, key, () => key.replace("_2", "₂"), away), shaft: arrow(reads ? "reads" : "writes") };
 }
 
 /** The handle of the probe, on the unit circle. */
@@ -212,7 +238,8 @@ function probeHandle(svg, model, put) {
       return { now: snap(get(), 0.01), text: `${fmt(get(), 0)} degrees. ${turnWords(turn)}`, min: -180, max: 180 };
     },
   });
-  return named(handle, () => ({ text: "x", ...beside(unitVector(get())) }));
+  const away = () => { const [x, y] = unitVector(get()); return [x, -y]; };
+  return named(handle, "probe", () => "x", away, [7, 7]);
 }
 
 // ---------------------------------------------------------------- panels
@@ -244,15 +271,16 @@ function game(model, put, go) {
   const live = liveRegion(), fill = h("i", { class: "fill" }), mark = h("i", { class: "mark" });
   const bar = h("div", { class: "bar", "aria-hidden": "true" }, fill, mark);
   const show = button("Show me", () => go(answer(readTraits(model, NAMES))));
-  const score = h("div", { class: "score" }, h("span", {}, "missed"), bar, show);
-  const node = h("div", { class: "game" }, choice.node, score, ...live.nodes);
+  const onward = button("", () => put(verdict(readTraits(model, NAMES)).next[1]));
+  const score = h("div", { class: "score" }, h("span", {}, "missed"), bar, h("span", { class: "ways" }, show, onward));
+  const node = h("div", { class: "game" }, choice.node, ...live.nodes, score);
   const draw = (state) => {
-    const { misfit, floor, match, text } = verdict(state), on = misfit != null;
+    const { misfit, floor, match, text, next } = verdict(state), on = misfit != null;
     choice.draw();
-    set(choice.node, "hidden", state.compact);
-    set(node, "hidden", state.compact && !on);
     set(node, "data-match", match);
-    set(score, "hidden", !on);
+    set(score, "data-away", !on);
+    set(onward, "data-away", !next);
+    say(onward, next ? next[0] : "Try rank 2");
     fill.style.width = on ? percent(Math.min(1, misfit)) : "0";
     mark.style.left = on ? percent(floor) : "0";
     live.say(text);
@@ -266,8 +294,8 @@ function presets(model, go) {
     const buttons = list.map(([text, changes]) => button(text, () => go({ ...leave(), ...changes })));
     return { mode, node: h("div", { class: "presets", role: "group", "aria-label": "presets" }, ...buttons) };
   });
-  const draw = (state) => { for (const { mode, node } of rows) set(node, "hidden", state.mode !== mode); };
-  return { nodes: rows.map((row) => row.node), draw };
+  const draw = (state) => { for (const { mode, node } of rows) set(node, "data-away", state.mode !== mode); };
+  return { node: h("div", { class: "stack" }, ...rows.map((row) => row.node)), draw };
 }
 
 /** Move numbers to their new values in a quarter of a second, through the traits; at once where motion is unwelcome. */
@@ -309,36 +337,38 @@ function render({ model, el }) {
   const plane = scene(model.get("points")), probe = probeHandle(svg, model, put);
   const axes = ["l_1", "l_2"].map((key, i) => axisHandle(svg, model, put, key, i));
   const vectors = ["a", "b", "a_2", "b_2"].map((key) => vectorHandle(svg, model, put, key, key.startsWith("a")));
-  const all = [...axes, ...vectors, probe];
-  svg.append(plane.node, ...vectors.map((vector) => vector.shaft.node), ...all.map((handle) => handle.node));
+  const all = [...axes, ...vectors, probe], letters = lettering(svg);
+  svg.append(plane.node, ...vectors.map(({ shaft }) => shaft.node), ...all.map(({ node }) => node), letters.node);
+  const onShow = ({ mode, rank }) =>
+    [...(mode === "ia3" ? axes : vectors.filter(({ key }) => rank === 2 || !key.endsWith("_2"))), probe];
+  tapToMove(svg, () => onShow(readTraits(model, NAMES)));
 
   const mode = choice("mode", "Map:", [["ia3", "IA³"], ["lora", "LoRA"]]);
   const rank = choice("rank", "rank", [[1, "1"], [2, "2"]]);
   const formula = h("p", { class: "formula" }), hint = h("p", { class: "hint" }), live = liveRegion();
+  const numbers = numberTables(() => tablesOf(readTraits(model, NAMES)));
   const list = readings(), choices = presets(model, glide.go), match = game(model, put, glide.go);
   const cloud = checkbox({ label: "points", read: () => model.get("cloud"), write: (value) => put({ cloud: value }) });
   const reset = button("Reset", () => glide.go(start), { "aria-label": "reset to the values at the start" });
-  const below = h("div", { class: "try" }, ...choices.nodes, h("div", { class: "ia3-row" }, reset, cloud.node));
+  const below = h("div", { class: "try" }, choices.node, h("div", { class: "ia3-row" }, reset, cloud.node));
   root.append(h("div", { class: "top" }, mode.node, rank.node, formula),
     h("div", { class: "body" }, h("div", { class: "plane" }, svg), h("div", { class: "talk" }, hint, ...live.nodes),
-      below, list.node, match.node));
+      below, list.node, match.node), numbers.node);
 
   const draw = () => {
     const state = readTraits(model, NAMES), m = matrixOf(state), lora = state.mode === "lora";
     set(root, "data-mode", state.mode);
     set(root, "data-compact", state.compact);
-    for (const handle of axes) set(handle.node, "display", shown(!lora));
-    for (const { node, shaft, key } of vectors) {
-      const on = lora && (state.rank === 2 || !key.endsWith("_2"));
-      set(node, "display", shown(on));
-      set(shaft.node, "display", shown(on));
-      if (on) shaft.draw(state[key]);
+    const handles = onShow(state), x = unitVector(state.probe);
+    for (const handle of all) set(handle.node, "display", shown(handles.includes(handle)));
+    for (const vector of vectors) {
+      set(vector.shaft.node, "display", shown(handles.includes(vector)));
+      vector.shaft.draw(state[vector.key]);
     }
-    const handles = [probe, ...(lora ? vectors : axes)];
     for (const handle of handles) handle.draw();
-    for (const handle of handles) handle.write();                                // after all draws: one layout
+    letters.draw([...handles.map((handle) => handle.label()), ...notes(x, m)]);
     plane.draw(state, m);
-    for (const part of [mode, rank, cloud, choices, list, match]) part.draw(state, m);
+    for (const part of [mode, rank, cloud, choices, list, match, numbers]) part.draw(state, m);
     set(rank.node, "hidden", !lora);
     say(hint, hintOf(state));
     say(formula, formulaOf(state));

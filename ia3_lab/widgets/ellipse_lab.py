@@ -53,7 +53,7 @@ class EllipseLab(BookWidget):
     probe : float
         Angle of the probe vector on the unit circle, from -180 to 180 degrees.
     cloud, compact : bool
-        Show a cloud of points and its image; show LoRA and the game only when a link or a trait asks for them.
+        Show a cloud of points and its image; show fewer targets and no list of readings.
 
     Examples
     --------

@@ -142,6 +142,38 @@ function twoPairs(a, b) {
   return { rank: 2, a: a_1, b: b_1, a_2, b_2 };
 }
 
+// ---------------------------------------------------------------- places of texts
+
+const COMPASS = Array.from({ length: 8 }, (_, k) => unitVector(45 * k));
+
+/** Middles for a text around a thing, in pixels, y down, sizes halved: the way asked for first, then further off. */
+export function placesAround([x, y], [wide, tall], [right, down], gap, room = [0, 0]) {
+  const ways = COMPASS.toSorted((p, q) => (q[0] - p[0]) * right + (q[1] - p[1]) * down);
+  const out = (far) => ways.map(([dx, dy]) =>
+    [x + dx * far + Math.round(dx) * (wide + room[0]), y + dy * far + Math.round(dy) * (tall + room[1])]);
+  return [gap, gap + 16, gap + 32, gap + 48].flatMap(out);
+}
+
+/**
+ * Where texts stand so that none lies on another or on an obstacle [left, top, right, bottom]; in pixels, inside a
+ * square of half-width reach. Each of texts, { size: [half width, half height], places, must }, in turn takes the first
+ * of its places that is free. Where none is, it is left out (null), or stands in the first if it must be there.
+ */
+export function arrange(texts, obstacles, reach) {
+  const taken = [...obstacles];
+  return texts.map(({ size: [wide, tall], places, must }) => {
+    const moved = places.map(([x, y]) => [clamp(x, wide - reach, reach - wide), clamp(y, tall - reach, reach - tall)]);
+    const box = ([x, y]) => [x - wide, y - tall, x + wide, y + tall];
+    const free = (place) => {
+      const [left, top, right, bottom] = box(place);
+      return taken.every((b) => b[2] <= left || b[0] >= right || b[3] <= top || b[1] >= bottom);
+    };
+    const place = moved.find(free) ?? (must ? moved[0] : null);
+    if (place) taken.push(box(place));
+    return place;
+  });
+}
+
 // ---------------------------------------------------------------- words
 
 const near = (value, goal) => Math.abs(value - goal) < 0.005;
@@ -196,7 +228,7 @@ export function describe(state) {
   return `${map} ${turnWords(turnAngle(unitVector(state.probe), m))}`;
 }
 
-/** How the game stands: the mismatch, the least that this method can reach, whether it is a match, and a sentence. */
+/** How the game stands: the mismatch, the least that this method can reach, whether it matches, words, what is next. */
 export function verdict(state) {
   const name = state.target, ia3 = state.mode === "ia3";
   if (name === "none") return { misfit: null, floor: null, match: false, text: PICK };
@@ -204,10 +236,14 @@ export function verdict(state) {
   const floor = ia3 ? bestDiagonal(name).misfit : state.rank === 1 ? bestRankOne(name) : 0;
   const match = now < MATCH, reachable = floor < MATCH, closest = now - floor < 0.01;
   const whose = ia3 ? "any l" : `rank ${state.rank}`, why = WHY[ia3 ? name : "rank"] ?? WHY.tilted;
-  let text = `Missed: ${percent(now)} of the change. The best ${whose} can do: ${percent(floor)}, the mark on the bar.`;
-  if (match) text = MATCHED[ia3 ? "ia3" : name];
-  else if (closest && !reachable) text = `As near as ${whose} comes: ${percent(floor)} stays out of reach. ${why}`;
-  return { misfit: now, floor, match, text };
+  const most = `The best ${whose} can do: ${percent(floor)}, the mark on the bar.`;
+  if (match) return { misfit: now, floor, match, text: MATCHED[ia3 ? "ia3" : name] };
+  if (!closest || reachable) {
+    return { misfit: now, floor, match, text: `Missed: ${percent(now)} of the change. ${most}` };
+  }
+  const next = ia3 ? ["Try LoRA", { mode: "lora", rank: name === "rotation" ? 2 : 1 }] : ["Try rank 2", { rank: 2 }];
+  const end = `As near as ${whose} comes: ${percent(floor)} stays out of reach. ${why}`;
+  return { misfit: now, floor, match, text: end, next };
 }
 
 const PICK = "Pick a target, then make your ellipse cover it.";
@@ -219,9 +255,9 @@ const MATCHED = {
   rotation: "A match! Turning the whole plane takes rank 2.",
 };
 const WHY = {
-  tilted: "A diagonal never tilts the axes. Try LoRA.",
-  rotation: "A diagonal turns single vectors, never the plane. Try LoRA with rank 2.",
-  rank: "One pair leaves a line of points in place. Try rank 2.",
+  tilted: "A diagonal never tilts the axes. LoRA can.",
+  rotation: "A diagonal turns single vectors, never the plane. LoRA of rank 2 can.",
+  rank: "One pair leaves a line of points in place. Two need not.",
 };
 
 /** What can be dragged, and what the lines mean. */
@@ -233,6 +269,26 @@ function hintOf({ mode, target }) {
 function formulaOf(state) {
   if (state.mode === "ia3") return `x′ = l ⊙ x = (${fmt(state.l_1)} x₁, ${fmt(state.l_2)} x₂)`;
   return state.rank === 2 ? "x′ = x + (x·a) b + (x·a₂) b₂" : "x′ = x + (x·a) b";
+}
+
+/** All numbers of the drawing as tables: [caption, heads, rows]. */
+export function tablesOf(state) {
+  const m = matrixOf(state), { half_axes, angle, area } = svd(m), x = unitVector(state.probe), y = apply(x, m);
+  const plane = ["", "coordinate 1", "coordinate 2"], numbers = (row) => row.map((value) => fmt(value));
+  const turned = (more) => (angle == null ? "any" : `${fmt(angle + more, 1)}°`);
+  const polar = (v) => {
+    const size = Math.hypot(...v), toward = size < 1e-9 ? "none" : `${fmt(Math.atan2(v[1], v[0]) * DEGREES, 1)}°`;
+    return [...numbers(v), fmt(size), toward];
+  };
+  const vectors = (state.rank === 2 ? ["a", "b", "a_2", "b_2"] : ["a", "b"])
+    .map((key) => [key.replace("_2", "₂"), ...numbers(state[key])]);
+  const tables = [
+    ["Matrix M, x′ = x M", plane, m.map((row, i) => [`row ${i + 1}`, ...numbers(row)])],
+    [`Ellipse, area factor ${fmt(area)}`, ["half-axis", "length", "direction"],
+      [["long", fmt(half_axes[0]), turned(0)], ["short", fmt(half_axes[1]), turned(angle > 0 ? -90 : 90)]]],
+    ["Probe", [...plane, "length", "direction"], [["x", ...polar(x)], ["x′", ...polar(y)]]],
+  ];
+  return state.mode === "lora" ? [...tables, ["LoRA", plane, vectors]] : tables;
 }
 
 /** What the button "Show me" sets: the nearest l, or a LoRA update that reaches the target. */

@@ -97,8 +97,8 @@ export function describe(state) {
   if (forgetBias && vector !== "l_ff") {
     if (equal) return `${result.bias} was left unscaled, but its entries that meet an l other than 1 are 0.`;
     const seen = vector === "l_k"
-      ? "In attention, softmax hides this: all scores of one query move by the same amount."
-      : "In attention the weights sum to 1, so this error reaches every output in full.";
+      ? "In attention, softmax hides this: a query's scores all move alike."
+      : "Attention's weights sum to 1: every output is off as far.";
     return `${result.bias} was left unscaled: the ${outputs} differ by ${apart}, for any x. ${seen}`;
   }
   const axis = scaledAxis(result.side, layout), several = moved.length > 1;
@@ -205,8 +205,16 @@ function knob(svg, place, i, { vector, color, read, write }) {
     return s("line", { x1: x - dx, y1: y - dy, x2: x + dx, y2: y + dy, class: kind });
   };
   const a = along(LOW), b = along(HIGH), track = s("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, class: "mv-track" });
-  svg.append(track, tick(0, "mv-tick"), tick(1, "mv-one"));
+  const number = (value) => {
+    const { x, y } = along(value), where = place.byRow ? { y: HEAD - 7, "text-anchor": "middle" } : { y: y + 4 };
+    return s("text", { x: place.byRow ? x : MARGIN - 14, ...where, class: "ia3-tick" }, fmt(value, 0));
+  };
   const put = (value, step = STEP) => write(clamp(snap(value, step), LOW, HIGH));
+  const corners = place.byRow ? { x: 0, y: corner.y, width: LANE, height: TALL }
+    : { x: corner.x, y: 0, width: WIDE, height: LANE };
+  const tap = (event) => { handle.drag(svgPoint(svg, event)); handle.node.focus({ preventScroll: true }); };
+  svg.append(s("rect", { ...corners, class: "mv-lane", onclick: tap }), track, tick(0, "mv-tick"), tick(1, "mv-one"),
+    ...(i ? [] : [LOW, 0, 1, HIGH].map(number)));
   const handle = dragHandle({
     svg, color, label: `${vector} entry ${i + 1}`,
     place: () => along(read()),
@@ -219,41 +227,40 @@ function knob(svg, place, i, { vector, color, read, write }) {
   return handle;
 }
 
-/** The rows of the table of steps: [label, numbers, kind]. */
-function stepRows(state, result) {
-  const { vector, intoW1 } = state, { weight: W, bias: b } = result;
-  const difference = ["difference", result.difference, "mv-gap"];
-  if (vector !== "l_ff") {
-    return [["x", state.x], [`x ${W} + ${b}`, result.plain],
-      [`adapter: ${vector} * (x ${W} + ${b})`, result.wrapped, "mv-strong"],
-      [`merged: x ${W}\u2032 + ${b}\u2032`, result.merged, "mv-strong"], difference];
-  }
-  const hidden = ["h\u2032 = gelu(x W_1\u2032 + b_1\u2032)", result.hidden, "mv-gap"];
-  const merged = intoW1 ? "merged: h\u2032 W_2 + b_2" : "merged: h W_2\u2032 + b_2";
-  return [["x", state.x], ["h = gelu(x W_1 + b_1)", result.plain], ["l_ff * h", result.scaled],
-    ...(intoW1 ? [hidden] : []), ["adapter: (l_ff * h) W_2 + b_2", result.wrapped, "mv-strong"],
-    [merged, result.merged, "mv-strong"], difference];
+/** Both paths as rows of numbers: what goes in, what comes out twice, and the difference. */
+function pathRows({ vector, x, intoW1 }, { weight: W, bias: b, wrapped, merged, difference }) {
+  const adapter = vector === "l_ff" ? "(l_ff * h) W_2 + b_2" : `${vector} * (x ${W} + ${b})`;
+  const plain = intoW1 ? "h\u2032 W_2 + b_2" : vector === "l_ff" ? "h W_2\u2032 + b_2" : `x ${W}\u2032 + ${b}\u2032`;
+  return [["x", x], [`adapter: ${adapter}`, wrapped], [`merged: ${plain}`, merged], ["difference", difference]];
 }
 
-function stepTable() {
-  const body = h("tbody", {}), caption = h("caption", { class: "ia3-hidden" }, "Both paths, step by step");
-  let structure = "", cells = [];
-  const build = (rows) => {
-    const width = Math.max(...rows.map(([, numbers]) => numbers.length));
-    const fill = (count) => (count ? h("td", { colspan: count, class: "mv-blank" }) : null);
-    cells = rows.map(([, numbers]) => numbers.map(() => h("td", {})));
-    body.replaceChildren(...rows.map(([label, numbers, kind = ""], i) =>
-      h("tr", { class: kind }, h("th", { scope: "row" }, label), ...cells[i], fill(width - numbers.length))));
-  };
-  const draw = (rows, wrong) => {
-    const key = rows.map(([label, numbers]) => label + numbers.length).join();
-    if (key !== structure) { structure = key; build(rows); }
-    rows.forEach(([, numbers, kind], i) => {
-      numbers.forEach((value, j) => say(cells[i][j], fmt(value, 3)));
-      set(body.rows[i], "data-wrong", wrong && kind === "mv-gap");
-    });
-  };
-  return { node: h("table", { class: "mv-steps" }, caption, body), draw };
+/** All numbers: the layer before and after, the vector, and what lies between x and the outputs. */
+function tablesOf(state, result) {
+  const { vector, l, intoW1 } = state, { weight: W, bias: b, before, after, plain, scaled, hidden } = result;
+  const row = ([name, numbers]) => [name, ...numbers.map((value) => fmt(value, 3))];
+  const layer = ({ weight, bias }, mark) => [[...weight[0].map((_, j) => `in ${j + 1}`), b + mark],
+    weight.map((numbers, i) => row([`out ${i + 1}`, [...numbers, bias[i]]]))];
+  const between = vector === "l_ff"
+    ? [["h = gelu(x W_1 + b_1)", plain], ["l_ff * h", scaled],
+      ...(intoW1 ? [["h\u2032 = gelu(x W_1\u2032 + b_1\u2032)", hidden]] : [])]
+    : [[`x ${W} + ${b}`, plain]];
+  const [[frozen, first], [merged, last]] = [layer(before, ""), layer(after, result.side === "input" ? "" : "\u2032")];
+  return [[`Frozen ${W}`, ["", ...frozen], first], [`Merged ${W}\u2032`, ["", ...merged], last],
+    ["On the way", ["", "1", "2", "3", "4"], [[vector, l], ...between].map(row)]];
+}
+
+/** Four rows, whatever the vector: only labels and numbers change. */
+function pathTable() {
+  const caption = h("caption", { class: "ia3-hidden" }, "Both paths");
+  const rows = ["", "mv-strong", "mv-strong", "mv-gap"].map((kind) => h("tr", { class: kind },
+    h("th", { scope: "row" }), ...[0, 1, 2, 3].map(() => h("td", {}))));
+  const draw = (now, wrong) => now.forEach(([label, numbers], i) => {
+    const [head, ...cells] = rows[i].children;
+    say(head, label);
+    cells.forEach((cell, j) => say(cell, j < numbers.length ? fmt(numbers[j], 3) : ""));
+    set(rows[3], "data-wrong", wrong);
+  });
+  return { node: h("table", { class: "mv-steps" }, caption, h("tbody", {}, ...rows)), draw };
 }
 
 const SLIDE = 1.6; // seconds
@@ -261,7 +268,7 @@ const NAMES = ["vector", "convention", "forget_bias", "into_W_1", "l_k", "l_v", 
 
 function render({ model, el }) {
   const root = frame(el, "merge", "Merge viewer",
-    "Drag the entries of the vector on the left; on the right they are folded into the weights. Merge shows how.");
+    "Drag an entry of the vector, or tap its scale: the merged layer follows. Press Merge to see how.");
   const start = readTraits(model, NAMES), weights = model.get("weights");
   const state = () => {
     const { vector, convention: layout, forget_bias: forgetBias, into_W_1: into, x, ...l } = readTraits(model, NAMES);
@@ -278,13 +285,14 @@ function render({ model, el }) {
     button("All ones", () => update(model, { [model.get("vector")]: state().l.map(() => 1) })),
     button("Another x", () => update(model, { x: nextInput(model.get("x")) })),
     button("Reset", () => update(model, start))];
-  const before = panel(), after = panel(), table = stepTable(), spoken = liveRegion();
+  const before = panel(), after = panel(), table = pathTable(), spoken = liveRegion();
+  const numbers = numberTables(() => tablesOf(state(), mergeResult(state())));
   const verdict = h("p", { class: "mv-verdict" });
   const scroll = { class: "mv-scroll", tabindex: 0, role: "group", "aria-label": "Table of both paths" };
   root.append(h("div", { class: "ia3-row" }, ...controls.map(({ node }) => node)),
-    h("div", { class: "mv-panels" }, before.node, after.node), verdict,
-    h("div", { class: "ia3-row" }, forget.node, wrongPlace.node, ...buttons), h("div", scroll, table.node),
-    ...spoken.nodes);
+    h("div", { class: "mv-panels" }, before.node, after.node), verdict, ...spoken.nodes,
+    h("div", { class: "ia3-row" }, h("div", { class: "mv-mistakes" }, forget.node, wrongPlace.node), ...buttons),
+    h("div", scroll, table.node), numbers.node);
 
   let shape = "", drawings = [];
   const build = ({ vector, layout, intoW1 }, { weight, bias, side, before: frozen }) => {
@@ -302,6 +310,7 @@ function render({ model, el }) {
     const { dOut, dIn } = sizes, torch = layout === "torch";
     const note = torch ? `shape (${dOut}, ${dIn}) = (out, in)` : `shape (${dIn}, ${dOut}) = (in, out)`;
     const place = `${vector} scales the ${scaledAxis(side, layout)}${intoW1 ? ", before GELU" : ""}`;
+    root.dataset.scales = scaledAxis(side, layout);
     before.fill(`Frozen ${weight}, ${vector} beside it`, note, drawings[0].svg);
     after.fill("Merged: one plain layer", place, drawings[1].svg);
   };
@@ -312,10 +321,10 @@ function render({ model, el }) {
     drawings[0].draw(result.before, now.l, false);
     const scaled = now.forgetBias && now.vector !== "l_ff" ? "weight" : true;
     drawings[1].draw(result.after, now.l, scaled, part, result.before);
-    forget.node.hidden = now.vector === "l_ff";
-    wrongPlace.node.hidden = now.vector !== "l_ff";
-    for (const control of [...controls, forget, wrongPlace]) control.draw();
-    table.draw(stepRows(now, result), !equal);
+    set(forget.node, "data-away", now.vector === "l_ff");
+    set(wrongPlace.node, "data-away", now.vector !== "l_ff");
+    for (const control of [...controls, forget, wrongPlace, numbers]) control.draw();
+    table.draw(pathRows(now, result), !equal);
     set(verdict, "data-wrong", !equal);
     say(verdict, `${equal ? "\u2713 Equal" : "\u2717 Not equal"}: largest difference ${fmt(result.largest, 3)}`);
     spoken.say(describe(now));
@@ -326,7 +335,8 @@ function render({ model, el }) {
 }
 
 function panel() {
-  const title = h("p", { class: "mv-title" }), note = h("p", { class: "mv-note ia3-muted" }), place = h("div", {});
+  const title = h("p", { class: "mv-title" }), note = h("p", { class: "mv-note ia3-muted" });
+  const place = h("div", { class: "mv-place" });
   return {
     node: h("div", { class: "mv-panel" }, title, note, place),
     fill(text, more, svg) { say(title, text); say(note, more); place.replaceChildren(svg); },

@@ -57,6 +57,16 @@ function gauge() {
   return { node, draw };
 }
 
+/** All numbers of a sentence: what its framed word looks at, and the answer at each stop. */
+function tablesOf({ tokens, word, i, first, now, last, probability }) {
+  const at = (k) => `${Math.round((100 * k) / (probability.length - 1))}%`;
+  const shares = tokens.map((token, j) => [token, ...[first, now, last].map((row) => fmt(row[j]))]);
+  return [
+    [`What ${quoted(tokens[word])} looks at`, ["word", "frozen", at(i), "adapted"], shares.slice(1, -1)],
+    ["P(positive)", ["dial", "P"], probability.map((p, k) => [at(k), fmt(p)])],
+  ];
+}
+
 function render({ model, el }) {
   const data = model.get("data");
   const root = frame(el, "sentence-dial", "Fine-tune a sentence by hand",
@@ -79,6 +89,7 @@ function render({ model, el }) {
   const options = data.stories.map(({ tokens }, i) => [String(i), plain(tokens)]);
   const choose = { read: () => String(model.get("story")), write: (value) => update(model, { story: Number(value) }) };
   const choice = dropdown({ label: "Sentence", options, ...choose });
+  const numbers = numberTables(() => tablesOf(readDial(data, readTraits(model, NAMES))));
   const start = readTraits(model, NAMES);
   const reset = button("Reset", () => update(model, start));
   root.append(
@@ -88,6 +99,7 @@ function render({ model, el }) {
     ...spoken.nodes,
     h("div", { class: "ia3-row" }, choice.node, reset),
     caption,
+    numbers.node,
   );
   let [shown, words] = [null, null];
   const draw = () => {
@@ -103,6 +115,7 @@ function render({ model, el }) {
     meter.draw(now.p);
     dial.draw();
     choice.draw();
+    numbers.draw();
     spoken.say(describeDial(now, data.numbers));
   };
   return bind(model, NAMES, draw);

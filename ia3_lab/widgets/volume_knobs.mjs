@@ -8,7 +8,7 @@ const LOUD = 4;                        // the ends of a fader
 const SECONDS = 4;                     // of a whole training
 const NAMES = ["task", "dots", "seed", "volumes", "turned", "shown", "steps", "compact"];
 const WAYS = {
-  hand: ["By hand", "Twelve frozen pictures. Up: louder. Middle line: silent. Below it: colors swapped."],
+  hand: ["By hand", "Twelve frozen pictures. 1: as loud as learned. 0: silent. Below 0: colors swapped."],
   ia3: ["IA³, last layer", "Training sets the volumes, the pictures stay. Turn one, and the mix is yours."],
   both: ["IA³, both layers", "16 more volumes on the layer before change what feeds the pictures: they change, too."],
   lora: ["LoRA, rank 1", "LoRA adds to the weights: the pictures are repainted. Shown are their weights in the sum."],
@@ -26,7 +26,11 @@ function painting(size, ends, attributes = { "aria-hidden": "true" }) {
   const image = context.createImageData(size, size);
   const cells = new Uint32Array(image.data.buffer);
   const bgr = ends.map((hex) => [5, 3, 1].reduce((sum, i) => sum * 256 + parseInt(hex.slice(i, i + 2), 16), 0));
-  const paintValues = (value) => {
+  let last = [];
+  /** Paint value(cell), unless what it depends on is as it was. */
+  const paintValues = (value, ...sources) => {
+    if (sources.length && sources.every((source, i) => source === last[i])) return;
+    last = sources;
     for (let i = 0; i < cells.length; i++) {
       const v = value(i);
       cells[i] = bgr[v > 0 ? 1 : 0] + 0x1000000 * Math.min(255, Math.round(255 * Math.abs(v)));
@@ -109,7 +113,9 @@ function channel(i, name, colorPair, read, turn) {
   const [fill, knob, text] = [h("i", { class: "vk-fill" }), h("i", { class: "vk-knob" }), h("output", {})];
   const track = h("div", { class: "vk-track", role: "slider", tabindex: 0, "aria-orientation": "vertical",
     "aria-label": `Volume of picture ${i + 1}, ${name}`, "aria-valuemin": -LOUD, "aria-valuemax": LOUD },
-    h("i", { class: "vk-one" }), h("i", { class: "vk-zero" }), fill, knob);
+    ...[LOUD, 1, 0, -LOUD].map((value) =>
+      h("i", { class: "vk-mark", style: `top: ${50 - (50 * value) / LOUD}%`, "data-value": value }, fmt(value, 0))),
+    fill, knob);
   let last = 1;
   mute.addEventListener("click", () => {
     const now = read();
@@ -138,10 +144,10 @@ function channel(i, name, colorPair, read, turn) {
     if (track.ariaDisabled !== "true") turn(to ?? clamp(snap(read() + by[event.key], 0.01), -LOUD, LOUD));
   });
   const node = h("div", { class: "vk-channel" }, mute, track, text);
-  const draw = (volume, picture, locked) => {
+  const draw = (volume, pictures, locked) => {
     const [share, beyond] = [clamp(volume / LOUD, -1, 1), Math.abs(volume) > LOUD];
     const seen = Math.abs(volume) < 0.12 ? 0.12 : volume; // a silent picture can still be made out
-    thumb.paint((cell) => soft(1.1 * seen * picture(cell)));
+    thumb.paint((cell) => soft(1.1 * seen * pictures[PICK[cell] * 12 + i]), pictures, seen);
     knob.style.top = `${50 - 50 * share}%`;
     fill.style.top = `${50 - 50 * Math.max(share, 0)}%`;
     fill.style.height = `${50 * Math.abs(share)}%`;
@@ -170,7 +176,7 @@ function stage(colorPair) {
     h("div", { class: "vk-goal" }, goal.node, h("p", {}, score, " like this", h("br"), own)));
   const draw = (result, data, truth, task) => {
     field.paint((i) => soft(1.6 * result.z[i]));
-    goal.paint(goalOf(truth));
+    goal.paint(goalOf(truth), truth);
     const path = (wanted) => [...data.y.keys()].filter(wanted).map((i) =>
       `M${(50 + 50 * data.x[2 * i]).toFixed(2)} ${(50 - 50 * data.x[2 * i + 1]).toFixed(2)}h0`).join("");
     const blue = path((i) => !data.y[i]);
@@ -185,14 +191,13 @@ function stage(colorPair) {
   return { node, draw };
 }
 
-/** The cards: whose picture is on show. */
+/** The cards: whose picture is on show, and what it has right once it has been trained. */
 function cards(colorPair, write) {
   const parts = {};
   const face = (name) => {
-    const part = { thumb: painting(SMALL, colorPair), count: h("small"), right: h("b"), bar: h("i") };
-    parts[name] = part;
-    const share = h("span", {}, part.right, h("small", {}, " right"));
-    return [h("strong", {}, WAYS[name][0]), part.count, part.thumb.node, share,
+    const texts = { count: h("small"), right: h("b"), words: h("small") };
+    const part = (parts[name] = { thumb: painting(SMALL, colorPair), ...texts, bar: h("i") });
+    return [h("strong", {}, WAYS[name][0]), part.count, part.thumb.node, h("span", {}, part.right, part.words),
       h("span", { class: "vk-meter", "aria-hidden": "true" }, part.bar)];
   };
   const rows = [["", Object.keys(WAYS)]];
@@ -204,8 +209,11 @@ function cards(colorPair, write) {
       part.result = results[name];
       part.thumb.paint((i) => soft(1.6 * part.result.z[PICK[i]]));
       say(part.count, `${results[name].count ?? 12} numbers`);
-      say(part.right, percent(results[name].right));
-      part.bar.style.width = `${100 * results[name].right}%`;
+      const fresh = results[name].steps === 0;
+      set(part.thumb.node, "data-fresh", fresh);
+      say(part.right, fresh ? "" : percent(results[name].right));
+      say(part.words, fresh ? "not trained yet" : " right");
+      part.bar.style.width = fresh ? 0 : `${100 * results[name].right}%`;
     }
   };
   return { node, draw: drawAll };
@@ -265,7 +273,7 @@ function render({ model, el }) {
     write: (task) => again({ task }) });
   const channels = names.map((name, i) => channel(i, name, pair, () => mine()[i], (volume) => turn(i, volume)));
   const [out, pick, live] = [stage(pair), cards(pair, (shown) => put({ shown })), liveRegion()];
-  const note = h("p", { class: "vk-note ia3-muted" });
+  const [note, plan] = [h("p", { class: "vk-note ia3-muted" }), h("p", { class: "vk-plan ia3-muted" })];
   const all = (volume) => () => {
     train.stop();
     put({ volumes: Array(12).fill(volume), shown: "hand", turned: 0 });
@@ -277,8 +285,9 @@ function render({ model, el }) {
   const reset = button("Reset", () => { train.stop(); put(start); });
   let seen = {};
   const table = numberTables(() => [
-    ["Ways to train", ["way", "numbers", "of the square", "of the dots"], Object.entries(seen.results).map(
-      ([name, { count, right, own }]) => [WAYS[name][0], fmtCount(count ?? 12), percent(right), percent(own)])],
+    [`Right after ${model.get("steps")} steps`, ["way", "numbers", "of the square", "of the dots"],
+      Object.entries(seen.results).map(([name, { count, right, own }]) =>
+        [WAYS[name][0], fmtCount(count ?? 12), percent(right), percent(own)])],
     ["Pictures", ["picture", "volume"], names.map((name, i) => [`${i + 1} ${name}`, fmt(seen.volumes[i])])],
   ]);
   root.append(
@@ -286,7 +295,7 @@ function render({ model, el }) {
     h("div", { class: "vk-board" }, h("div", { class: "vk-mixer" }, ...channels.map((one) => one.node)), out.node,
       h("div", { class: "vk-tools" }, button("Silence all", all(0)), button("All at 1", all(1)), reset), note),
     h("div", { class: "vk-says" }, ...live.nodes),
-    h("div", { class: "ia3-row" }, go, amount.node, other),
+    h("div", { class: "ia3-row" }, go, amount.node, other), plan,
     pick.node, table.node,
   );
 
@@ -296,7 +305,11 @@ function render({ model, el }) {
       const without = state.turned ? lab.silenced(state) : 0;
       return describeMix({ ...state, names, right: hand.right, without, hand: hands[state.task] });
     }
-    if (state.steps < STEPS) return `Step ${state.steps} of ${STEPS}, from volumes of 1. ${WAYS[state.shown][1]}`;
+    if (!state.steps) return "Not trained yet: this is the frozen network, each picture at volume 1. Press Train.";
+    if (state.steps < STEPS) {
+      const share = percent((results[state.shown] ?? hand).right);
+      return `Step ${state.steps} of ${STEPS}, from volumes of 1: ${share} of the ${state.task} is right so far.`;
+    }
     const right = Object.fromEntries(Object.entries(results).map(([name, result]) => [name, result.right]));
     return verdict({ ...state, best: lab.best(state.task), right }).text;
   };
@@ -304,7 +317,7 @@ function render({ model, el }) {
     const state = readTraits(model, NAMES);
     const data = lab.start(state);
     const results = { hand: lab.byHand(state) };
-    for (const name of state.compact ? ["ia3", "full"] : Object.keys(WAYS).slice(1)) {
+    for (const name of state.compact ? ["ia3"] : Object.keys(WAYS).slice(1)) {
       results[name] = lab.method(state, name);
     }
     const on = results[state.shown] ?? results.hand;
@@ -313,11 +326,13 @@ function render({ model, el }) {
     tasks.draw(state.task);
     const hinted = state.shown === "hand" && on.right < 0.95 ? Object.keys(hands[state.task] ?? {}) : [];
     channels.forEach((one, c) => {
-      one.draw(volumes[c], (cell) => on.h_2[PICK[cell] * 12 + c], !["hand", "ia3"].includes(state.shown));
+      one.draw(volumes[c], on.h_2, !["hand", "ia3"].includes(state.shown));
       set(one.mute, "data-hinted", hinted.includes(String(c + 1)));
     });
     out.draw(on, data, lab.truth(state.task), state.task);
     say(note, WAYS[state.shown][1]);
+    const ways = state.compact ? " on the twelve volumes" : ", four ways from the same start: choose a card to see one";
+    say(plan, `Train: ${STEPS} steps of gradient descent${ways}.`);
     if (!state.compact) pick.draw(results, state.shown);
     say(go, train.playing() ? `Pause at ${state.steps}` : state.steps === STEPS ? "Train again" : "Train");
     amount.draw();

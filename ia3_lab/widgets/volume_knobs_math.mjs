@@ -233,16 +233,18 @@ function adviceOf(hand, lead = "Try this: silence all, then turn") {
   return `${lead} ${turns.join(", ").replace(/, (?=[^,]*$)/, " and ")}.`;
 }
 
-/** What training shows of a task. best: what 12 volumes reach at best; right: method -> share of the square. */
+/** What training shows of a task. best: what 12 volumes reach at best; right: share of the square by method. */
 export function verdict({ task, dots, best, right }) {
   const [few, all] = [percent(right.ia3), percent(right.full)];
-  const got = `From ${dots} dots, 12 volumes get ${few} of the square and all 265 weights ${all}`;
+  const alone = right.full === undefined;
+  const got = `From ${dots} dots, 12 volumes get ${few} of the square${alone ? "" : ` and all 265 weights ${all}`}`;
   if (best >= 0.9) {
     const text = `In reach: the twelve pictures can be mixed into the ${task}.`;
-    if (right.ia3 >= right.full - 0.02) return { says: "in reach", text: `${text} ${got}.` };
+    if (right.ia3 >= (right.full ?? 0.92) - 0.02) return { says: "in reach", text: `${text} ${got}.` };
     return { says: "too few to tell", text: `${text} ${got}: these dots are too few to find the mix.` };
   }
   const text = `Out of reach: no mix of these pictures makes the ${task}; the best has ${percent(best)}.`;
+  if (alone) return { says: "out of reach", text: `${text} ${got}.` };
   if (right.full > right.ia3 + 0.02) {
     return { says: "out of reach", text: `${text} ${got}: they may repaint the pictures.` };
   }
