@@ -93,15 +93,16 @@ function loop(x, w) {
 
 /**
  * An arc from one word to each word at places, as thick as its weight times full. They leave side by side, as wide
- * together as one whole: near words at the outside and far ones further in, so that no two cross.
+ * together as one whole: near words at the outside and below, far ones further in and above, so that no two cross.
  */
 export function arcs(weights, from, places, full) {
   const all = [...weights.keys()], leaving = [...all.slice(0, from).reverse(), from, ...all.slice(from + 1).reverse()];
   const found = [];
   let x = places[from] - full / 2;
   for (const to of leaving) {
-    const w = weights[to] * full, start = x + w / 2;
-    found[to] = to === from ? loop(start, w) : ribbon(start, places[to], w, 16 + 12 * Math.abs(to - from));
+    const between = weights.slice(Math.min(from, to) + 1, Math.max(from, to)), w = weights[to] * full;
+    const height = between.reduce((sum, weight) => sum + 9 + weight * full, 14 + w / 2);
+    found[to] = to === from ? loop(x + w / 2, w) : ribbon(x + w / 2, places[to], w, height);
     x += w;
   }
   return found;
