@@ -71,16 +71,11 @@ def test_the_sentence_says_what_l_k_does(js, l_k, words):
 # --- in the browser ---------------------------------------------------------------------------------------------
 
 
-def entries(page: Any, vector: str) -> list[float]:
-    handles = page.get_by_role("slider", name=f"{vector}, ").all()
-    return [float(node.get_attribute("aria-valuenow")) for node in handles]
-
-
 def assert_shows(page: Any, **traits: Any) -> None:
     """Fail unless handles, arcs, output and tables are those of a head in this state."""
     head, base = AttentionHead(**traits), reference(AttentionHead())
     out, weights = reference(head)
-    assert (entries(page, "l_k"), entries(page, "l_v")) == (head.l_k, head.l_v)
+    assert [float(h.get_attribute("aria-valuenow")) for h in page.get_by_role("slider").all()] == [*head.l_k, *head.l_v]
     written = [float(text.replace("\u2212", "-")) for text in page.locator(".ia3-tables td").all_inner_texts()]
     tables = (head.l_k, head.l_v, weights.flatten(), out.flatten(), base[1].flatten(), base[0].flatten())
     assert written == pytest.approx([float(number) for table in tables for number in table], abs=0.00501)
