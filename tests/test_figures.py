@@ -101,6 +101,7 @@ def test_each_figure_of_a_page_has_two_pictures_in_its_theme_s_colors_alone_and_
             assert set(re.findall("#[0-9a-f]{6}", svg)) <= kept | {getattr(color, theme) for color in PALETTE.values()}
         assert [file.suffix for file in files] in ([".svg"] * 2, [".svg", ".svg", ".csv"])
         assert all(file.stat().st_size < 150_000 for file in files if file.suffix == ".csv")
+    assert "Picture (SVG)" not in (site / "_static/section-index.js").read_text("utf8"), "what is searched"
     assert len(figures) == (check_site.ROOT / name).with_suffix(".ipynb").read_text("utf8").count('"name": "fig-')
 
 
