@@ -19,7 +19,7 @@ MATH = (nodes.math, nodes.math_block)
 
 def said(node: nodes.Node) -> str:
     """Return what a node says in words: no code, no output, no section inside it; a formula without its TeX."""
-    if isinstance(node, SILENT):
+    if isinstance(node, SILENT) or "figure-files" in getattr(node, "attributes", {}).get("classes", ()):
         return ""
     if isinstance(node, MATH):
         return plain(node.astext())

@@ -1,7 +1,6 @@
 """Figures: text and numbers, in the theme of the page, readable on a phone, to enlarge and to take home."""
 
 import base64
-import csv
 import io
 import re
 from collections.abc import Callable
@@ -37,37 +36,22 @@ SMALLEST = """() => Promise.all([...document.querySelectorAll(".figure-view img"
     }))"""
 
 
-def table(ax: Any) -> list[list[str]]:
-    return [*csv.reader(figure_data.to_csv(ax.figure).splitlines())]
+def table(ax: Any) -> list[str]:
+    return figure_data.to_csv(ax.figure).splitlines()
 
 
 def test_a_figure_s_numbers_are_a_table_under_the_names_of_the_axes_and_a_drawing_or_a_flood_has_none():
     drawn = plots.plot_lines([8, 16], PAIR, spread={"one": 1, "two": 2}, apart=5, hlines={1.0: "x"}, xlabel="$k$")
-    assert table(drawn)[:5] == [
-        ["series", "k", "y"],
-        ["one", "8", "1"],
-        ["one", "16", "3"],
-        ["two", "8", "2"],
-        ["two", "16", "5"],
-    ]
-    assert table(drawn)[5:7] == [["one (ends)", "8", "0"], ["one (ends)", "8", "2"]]
-    assert table(plots.plot_bars("ab", PAIR, xlabel="value"))[:3] == [
-        ["series", "value", "y"],
-        ["one", "1", "a"],
-        ["one", "3", "b"],
-    ]
-    assert table(plots.plot_cells([[0.1, 0.2]], "r", "ab", title="t")) == [
-        ["panel", "x", "y", "value"],
-        ["t", "a", "r", "0.1"],
-        ["t", "b", "r", "0.2"],
-    ]
-    assert table(plots.plot_histogram({"k": [1, 3]}, bins=[0, 1, 2], counted=True))[1:] == [
-        ["l_k", "0", "0.25"],
-        ["l_k", "1", "0.75"],
-    ]
+    assert table(drawn)[:5] == ["series,k,y", "one,8,1", "one,16,3", "two,8,2", "two,16,5"]
+    assert table(drawn)[5:7] == ["one (ends),8,0", "one (ends),8,2"]
+    assert table(plots.plot_bars("ab", PAIR, xlabel="value"))[:3] == ["series,value,y", "one,1,a", "one,3,b"]
+    cells = plots.plot_cells([[0.1, 0.2]], "r", "ab", title="t")
+    assert table(cells) == ["panel,x,y,value", "t,a,r,0.1", "t,b,r,0.2"]
+    steps = plots.plot_histogram({"k": [1, 3]}, bins=[0, 1, 2], counted=True)
+    assert table(steps)[1:] == ["l_k,0,0.25", "l_k,1,0.75"]
     assert len(table(plots.plot_points([1, 2], PAIR, diagonal=True))) == 5
     assert table(plots.plot_rescaling_places()) == []
-    assert table(plots.plot_points(range(5001), {"a": range(5001)})) == [["more than 5", "000 points"]]
+    assert table(plots.plot_points(range(5001), {"a": range(5001)})) == ["more than 5,000 points"]
 
 
 def test_a_figure_is_the_same_text_on_every_run_and_takes_the_colors_of_a_theme():
@@ -99,8 +83,11 @@ def test_each_figure_of_a_page_has_two_pictures_in_its_theme_s_colors_alone_and_
         for image, theme in zip(images, figure_files.THEMES, strict=True):
             svg = ((site / name).parent / image["src"]).read_text("utf8")
             assert set(re.findall("#[0-9a-f]{6}", svg)) <= kept | {getattr(color, theme) for color in PALETTE.values()}
+            pale = re.findall(r"stroke: (#\w{6}); stroke-opacity: ([\d.]+)", svg)
+            assert all(color in kept or float(opacity) >= 0.7 for color, opacity in pale), "3:1 would not hold"
         assert [file.suffix for file in files] in ([".svg"] * 2, [".svg", ".svg", ".csv"])
         assert all(file.stat().st_size < 150_000 for file in files if file.suffix == ".csv")
+    assert "Picture (SVG)" not in (site / "_static/section-index.js").read_text("utf8"), "what is searched"
     assert len(figures) == (check_site.ROOT / name).with_suffix(".ipynb").read_text("utf8").count('"name": "fig-')
 
 
