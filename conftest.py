@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import hypothesis
 import matplotlib
@@ -26,11 +26,6 @@ TWO_THREADS = {
     **{"IA3_LAB_THREADS": "2", "OMP_NUM_THREADS": "2"},
     **{"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"},
 }
-_start_new_kernel = nbval.kernel.start_new_kernel
-
-
-def _start_with_two_threads(**options: Any) -> tuple[Any, Any]:
-    return _start_new_kernel(env=os.environ | TWO_THREADS, **options)
 
 
 def _execute(self: nbval.kernel.RunningKernel, source: str, allow_stdin: bool | None = None) -> str:
@@ -38,7 +33,7 @@ def _execute(self: nbval.kernel.RunningKernel, source: str, allow_stdin: bool | 
     return self.kc.execute(source, store_history=True, allow_stdin=allow_stdin, stop_on_error=False)
 
 
-nbval.kernel.start_new_kernel = _start_with_two_threads
+nbval.kernel.start_new_kernel = partial(nbval.kernel.start_new_kernel, env=os.environ | TWO_THREADS)
 nbval.kernel.RunningKernel.execute_cell_input = _execute
 
 

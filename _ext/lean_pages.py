@@ -34,7 +34,7 @@ SHEET = re.compile(r'\s*<link\b(?=[^>]*\brel="stylesheet")[^>]*\bhref="([^"?]*)[
 PRELOAD = re.compile(r'\s*<link rel="preload"[^>]*>')
 SCRIPT = re.compile(r"\s*<script\b([^>]*)>(.*?)</script>", re.S)
 SOURCE = re.compile(r'\bsrc="(([^"?]*/)?([^"?/]+)[^"]*)"')
-IMAGE = re.compile(r'<img\b(?![^>]*\bloading=)([^>]*\bsrc="[^"]*?([^"/]+\.png)"[^>]*>)')
+IMAGE = re.compile(r'<img\b(?![^>]*\bloading=)([^>]*\bsrc="[^"]*?([^"/]+\.(?:png|svg))"[^>]*>)')
 # Beside every heading and figure; the Tab key goes through the page's contents, which hold the same addresses.
 LINK_TO_ITSELF = '<a class="headerlink"'
 # Before the first paint: the theme's script, which would find out whether "auto" is dark, comes later.

@@ -5,6 +5,7 @@ What this extension finds wrong it reports as a Sphinx warning, so that the stri
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import shutil
@@ -22,6 +23,7 @@ MATHJAX = "third_party/mathjax"
 MATHJAX_PARTS = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
 FIGURE_DPI = 100  # a figure inch on the page, in CSS pixels (`ia3_lab.style`)
 INCHES_PER_METER = 39.3701
+POINTS = re.compile(r'\b(width|height)="([\d.]+)pt"')
 
 TAG = re.compile(r"<(script|link|img|iframe|source|video|audio|object|embed)\b[^>]*>", re.I)
 FOREIGN_ADDRESS = re.compile(r"""\b(?:src|href|data|poster|srcset)=["']\s*((?:https?:)?//[^"'\s]+)""", re.I)
@@ -32,6 +34,7 @@ STYLE_ELEMENT = re.compile(r"<style\b[^>]*>(.*?)</style>", re.I | re.S)
 VIEW = re.compile(r'<script type="application/vnd\.jupyter\.widget-view\+json">(.*?)</script>', re.S)
 STATE = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">(.*?)</script>', re.S)
 MODEL_ID = re.compile(r'"model_id":\s*"(\w+)"')
+PICTURE = re.compile(r'<img alt="[^"]*" src="data:image/svg\+xml;base64,([^"]+)">')
 PICTURE_ID = re.compile(r'class="widget-fallback" data-model-id="(\w+)"')
 
 
@@ -74,6 +77,12 @@ def replace_deprecated_role(app, pagename, templatename, context, doctree) -> No
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
+def inline_pictures(app, doctree) -> None:
+    """Put the picture that stands in for a widget into the page itself, where it takes on the page's color and font."""
+    for raw in doctree.findall(nodes.raw):
+        raw[:] = [nodes.Text(PICTURE.sub(lambda image: base64.b64decode(image[1]).decode(), raw.astext()))]
+
+
 def size_figures(app, doctree) -> None:
     """Give each figure the width it was drawn for: a PNG with two pixels a point would else come out double."""
     for image in doctree.findall(nodes.image):
@@ -96,7 +105,10 @@ def png_width(path: Path) -> int | None:
 
 
 def pixels(path: Path) -> tuple[int, int] | None:
-    """Width and height of a PNG file in its own pixels, None where there is no such file."""
+    """Width and height of a PNG file in its own pixels, of a figure's SVG in CSS pixels, None if there is no file."""
+    if path.suffix == ".svg" and path.is_file():
+        sizes = dict(POINTS.findall(path.read_text(encoding="utf-8")[:500]))
+        return tuple(round(float(sizes[side]) * FIGURE_DPI / 72) for side in ("width", "height"))
     return struct.unpack(">II", path.read_bytes()[16:24]) if path.is_file() else None
 
 
@@ -138,6 +150,7 @@ def setup(app) -> dict:
     app.connect("config-inited", use_local_mathjax)
     app.connect("builder-inited", stage_mathjax)
     app.connect("config-inited", rebuild_for_new_assets)
+    app.connect("doctree-read", inline_pictures)
     app.connect("doctree-read", size_figures)
     app.connect("html-page-context", replace_deprecated_role)
     app.connect("build-finished", check_pages)

@@ -6,4 +6,4 @@ the verbs that put adapters into any model, ``ia3`` the adapted transformer, ``c
 and ``plots``, ``widgets``, and ``study``, the measured comparison.
 """
 
-__version__ = "0.2.0"
+__version__ = "1.0.0"

@@ -25,7 +25,7 @@ class ModelConfig:
     Raises
     ------
     ValueError
-        If a size is below 1, or heads do not divide what they must divide.
+        If a size is below 1, or the layers of the decoder below 0; or heads do not divide what they must divide.
 
     Examples
     --------
@@ -47,9 +47,10 @@ class ModelConfig:
     source: str = ""  # where the sizes come from
 
     def __post_init__(self) -> None:
-        for field in ("d_model", "d_ff", "num_layers", "num_heads", "num_kv_heads", "d_head"):
-            if (size := getattr(self, field)) is not None and size < 1:
-                raise ValueError(f"{field} of {self.name!r} must be at least 1, got {size}")
+        for field in ("d_model", "d_ff", "num_layers", "num_heads", "num_kv_heads", "d_head", "num_decoder_layers"):
+            least = int(field != "num_decoder_layers")
+            if (size := getattr(self, field)) is not None and size < least:
+                raise ValueError(f"{field} of {self.name!r} must be at least {least}, got {size}")
         if self.num_kv_heads is None:
             object.__setattr__(self, "num_kv_heads", self.num_heads)  # the class is frozen
         if self.d_head is None:

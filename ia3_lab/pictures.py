@@ -33,14 +33,18 @@ TASKS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
         "top half": lambda x, y: y > 0,
     }
 )
+#: What a reader can have learned: the tasks but those that a line divides.
+LEARNED = (*TASKS,)[:11]
 #: What the frozen network was trained on, one output for each.
 TRAINED = ("right half", "top half", "disc", "ring", "check", "band")
+#: The arrays of a network.
+WEIGHTS = ("U", "b_U", "V", "b_V", "w")
 
 
 def read_network() -> dict[str, Any]:
     """Return the book's network: U, (2, 16), b_U, V, (16, 12), b_V and w, (12,), as arrays, and what is said of it."""
     content = json.loads(resources.files("ia3_lab").joinpath("data", "pictures.json").read_text("utf8"))
-    return content | {name: np.array(content[name]) for name in ("U", "b_U", "V", "b_V", "w")}
+    return content | {name: np.array(content[name]) for name in WEIGHTS}
 
 
 def make_grid(size: int = 64) -> _Array:

@@ -1,8 +1,8 @@
 """Colors, looks of methods, figure settings and number formats: the only place where a color is written.
 
-Every color has a role, not a hue. Widgets follow the page's theme, so each role has a light and a dark value; figures
-are transparent PNG files that must be readable on both pages, so each role has one more value of middle luminance.
-(``data/book.mplstyle`` repeats some of them; a test compares.)
+Every color has a role, not a hue. Widgets follow the page's theme, so each role has a light and a dark value. A figure
+may land on any page, so each role has one more value, of middle luminance; where the site's build finds it in a figure,
+it puts the light or the dark one in its place. (``data/book.mplstyle`` repeats some of them; a test compares.)
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Color(NamedTuple):
-    """One role's color on a light page, on a dark page, and in a figure that may land on either."""
+    """One role's color on a light page, on a dark page, and in a figure that may land on either: no two share that."""
 
     light: str
     dark: str
@@ -22,11 +22,11 @@ class Color(NamedTuple):
 PALETTE: Mapping[str, Color] = MappingProxyType(
     {
         "text": Color("#1b1f24", "#e9ebee", "#7b7b7b"),
-        "muted": Color("#59606a", "#a9b1bb", "#7b7b7b"),
+        "muted": Color("#59606a", "#a9b1bb", "#7c7c7c"),
         "grid": Color("#d9dde2", "#3c434c", "#8f8f8f"),
-        "surface": Color("#ffffff", "#1d232b", "#ffffff"),
-        "raised": Color("#f4f6f8", "#262d37", "#ffffff"),
-        "base": Color("#6a707a", "#a4abb5", "#7b7b7b"),
+        "surface": Color("#ffffff", "#1d232b", "#fefefe"),
+        "raised": Color("#f4f6f8", "#262d37", "#fdfdfd"),
+        "base": Color("#6a707a", "#a4abb5", "#7a7a7a"),
         "ia3": Color("#0b57d0", "#8ab4f8", "#2f7fe0"),
         "lora": Color("#b0470a", "#ffb07a", "#d9651a"),
         "k": Color("#00696b", "#5fd3d0", "#0f8f8f"),
@@ -71,8 +71,8 @@ METHOD_STYLES: Mapping[str, MethodStyle] = MappingProxyType(
         "ia3-linear": MethodStyle("ia3", "--", "o", filled=False),
     }
 )
-#: Width of a figure in inches: the text column of the site.
-FIGURE_WIDTH = 7.2
+#: Widths of a figure in inches: the site's text column, and what a phone shows whole with text of 11 pixels and more.
+FIGURE_WIDTH, CHART_WIDTH = 7.2, 5.0
 #: The figures' settings, ``data/book.mplstyle``, by the name under which ``matplotlib.style`` finds them.
 STYLE = "ia3_lab.data.book"
 

@@ -17,20 +17,19 @@ from pathlib import Path
 
 import nbformat
 import yaml
-from execute import ROOT, chapters
+from execute import ROOT, SHOWN, chapters
 
 #: What Colab has, as far as the chapters meet it; torch is the book's own, as a wheel of it may be at hand.
 COLAB = [
     *("transformers==4.57.*", "peft==0.17.*", "ipywidgets==7.7.1", "numpy==2.0.*", "pandas==2.2.*"),
     *("matplotlib==3.10.*", "scipy==1.16.*", "tqdm", "ipykernel", "nbclient", "pip"),
 ]
-VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def views(path: Path) -> int:
     """How many widgets a notebook's outputs show."""
     cells = nbformat.read(path, 4).cells
-    return sum(VIEW in output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
+    return sum(bool(SHOWN.search(str(output))) for cell in cells for output in cell.get("outputs", []))
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -33,6 +33,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from scipy.spatial import KDTree
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,8 +42,11 @@ KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3
 LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
 TIMING_KEYS = ("execution", "ExecuteTime")  # Jupyter's and a common extension's
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+#: The widget that an output shows: in its view or, where a picture stands in, in the picture's HTML.
+SHOWN = re.compile(r"""(?:'model_id': '|data-model-id=")(\w+)""")
 ADDRESS = re.compile(r"( object)? at 0x[0-9a-f]{6,}")
-PNG, HTML = "image/png", "text/html"
+PNG, SVG, HTML, CSV = "image/png", "image/svg+xml", "text/html", "text/csv"
 PALETTE_SIZE = 160
 
 
@@ -75,11 +79,11 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
             km=AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs),
             timeout=CELL_TIMEOUT_SECONDS,
             resources={"metadata": {"path": str(folder)}},
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            extra_arguments=["--IPKernelApp.log_level=ERROR", "--IPKernelApp.extensions=figure_data"],
             on_cell_execute=note_cell,
         )
         try:
-            client.execute(env=kernel_environment(profile))
+            client.execute(env=kernel_environment(profile), cleanup_kc=True)  # and end the kernel here, not at exit
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # no terminal colors
             raise CellFailedError(f"cell {reached} of {len(notebook.cells)} failed:\n{text}") from error
@@ -98,6 +102,7 @@ def kernel_environment(profile: str) -> dict[str, str]:
         "IA3_LAB_THREADS": "1",  # and the tests run the chapters with two, which has to give the same
         "HF_HUB_OFFLINE": "1",  # stored outputs are those of the offline path
         "IPYTHONDIR": profile,  # a reader's own IPython settings stay out of the book
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "scripts"), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
     inherited = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     return {**inherited, **fixed}
@@ -119,8 +124,12 @@ def normalize(notebook: nbformat.NotebookNode, name: str) -> None:
             drop_addresses(output)
             if PNG in output.get("data", {}):
                 output.data[PNG] = with_palette(output.data[PNG])
+            if SVG in output.get("data", {}):
+                output.data[PNG] = with_source(output.data[PNG], output.data.pop(SVG), output.data.pop(CSV))
             if HTML in output.get("data", {}):  # a table is half as long without its indentation
                 output.data[HTML] = re.sub(r">\s*\n\s*<", "><", output.data[HTML])
+                if SHOWN.search(output.data[HTML]):  # its picture: else GitHub chooses the view, and shows nothing
+                    output.data.pop(WIDGET_VIEW, None)
     if widgets:
         store_widgets(notebook, widgets, name)
 
@@ -153,6 +162,18 @@ def with_palette(png: str) -> str:
     return base64.b64encode(stored.getvalue()).decode()
 
 
+def with_source(png: str, *texts: str) -> str:
+    """A figure that carries its drawing and its numbers, which the site shows and gives out, as texts inside the PNG.
+
+    So every viewer shows the picture: GitHub's preview empties an SVG, and prefers it where there is one.
+    """
+    image, info = Image.open(io.BytesIO(base64.b64decode(png))), PngInfo()
+    for kind, text in zip((SVG, CSV), texts, strict=True):
+        info.add_itxt(kind, text, zip=True)
+    image.save(stored := io.BytesIO(), "PNG", optimize=True, pnginfo=info, dpi=image.info["dpi"])
+    return base64.b64encode(stored.getvalue()).decode()
+
+
 def store_widgets(notebook: nbformat.NotebookNode, models: dict, name: str) -> None:
     """Store the models that the page shows, under ids that depend on their order alone.
 
@@ -180,7 +201,7 @@ def reached_from(outputs: list, models: dict) -> list[str]:
             for reference in references(models[key]):
                 visit(reference)
 
-    for view in re.findall(r'"model_id": "(\w+)"', json.dumps(outputs)):
+    for view in SHOWN.findall(str(outputs)):
         visit(view)
     links = [key for key, model in models.items() if "LinkModel" in model["model_name"]]
     inside = [key for key in links if all(end in order for end in references(models[key]))]

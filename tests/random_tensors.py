@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from ia3_lab.attach import adapter_parameters
+
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -20,6 +22,13 @@ def randomized(module: nn.Module, size: float = 0.5) -> nn.Module:
     for index, parameter in enumerate(module.double().eval().parameters()):
         parameter.data = size * normal(*parameter.shape, seed=index)
     return module
+
+
+def moved(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Return a model, or an adapter, with what was added to it far from its start."""
+    for index, parameter in enumerate(adapter_parameters(model).values()):
+        parameter.data = gains(parameter.numel(), seed + index).view_as(parameter).to(parameter)
+    return model
 
 
 def gap(one: Tensor, other: Tensor) -> float:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from random_tensors import gains, gap, normal
+from random_tensors import gap, moved, normal, randomized
 from torch import Tensor, nn
 from torch.testing import assert_close
 from transformers.pytorch_utils import Conv1D
 
-from ia3_lab.adapters import Adapter, LoRALinear, ScaledLinear
+from ia3_lab.adapters import Adapter, ScaledLinear
 from ia3_lab.attach import adapter_parameters, attach, attach_lora, count_parameters, detach, freeze_except, merge
 
 
@@ -21,8 +21,7 @@ class Net(nn.Module):
         super().__init__()
         self.k_proj, self.up, self.down = nn.Linear(4, 6), Conv1D(9, 6), nn.Linear(9, 5)
         self.norm = nn.LayerNorm(6)
-        for index, parameter in enumerate(self.double().parameters()):
-            parameter.data = normal(*parameter.shape, seed=index)
+        randomized(self, size=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down(torch.nn.functional.gelu(self.up(self.norm(self.k_proj(x)))))
@@ -34,17 +33,6 @@ def ia3(model: nn.Module) -> dict[str, Adapter]:
 
 def lora(model: nn.Module) -> dict[str, Adapter]:
     return attach_lora(model, ["k_proj", "up", "down"], rank=2, alpha=6)
-
-
-VERBS = pytest.mark.parametrize("put", [ia3, lora])
-Put = Callable[[nn.Module], dict[str, Adapter]]
-
-
-def move(model: nn.Module) -> nn.Module:
-    """Move what was added far from its start."""
-    for index, parameter in enumerate(adapter_parameters(model).values()):
-        parameter.data = gains(parameter.numel(), seed=index).view_as(parameter).to(parameter)
-    return model
 
 
 def state(model: nn.Module) -> dict[str, object]:
@@ -60,18 +48,15 @@ def assert_unchanged(before: dict[str, object], model: nn.Module) -> None:
         assert torch.equal(one, after[name]) if isinstance(one, Tensor) else one == after[name], name
 
 
-@VERBS
-def test_the_start_is_the_base_bit_for_bit_merged_equals_attached_and_detached_is_the_base_again(put: Put) -> None:
+@pytest.mark.parametrize("put", [ia3, lora])
+def test_the_start_is_the_base_bit_for_bit_merged_equals_attached_and_detached_is_the_base_again(put: Callable) -> None:
     model, x = Net(), normal(2, 4)
-    model.eval().down.weight.requires_grad_(False)
+    model.down.weight.requires_grad_(False)
     plain, base = copy.deepcopy(model), model(x)
     wrapped = put(model)
-    assert list(wrapped) == ["k_proj", "up", "down"]
-    assert torch.equal(model(x), base)
-    move(model)
-    attached = model(x)
+    assert list(wrapped) == ["k_proj", "up", "down"] and torch.equal(model(x), base)
+    attached, merged = moved(model)(x), copy.deepcopy(model)
     assert gap(attached, base) > 0.1
-    merged = copy.deepcopy(model)
     assert merge(merged) is merged
     assert_close(merged(x), attached)
     assert detach(model) == wrapped
@@ -79,9 +64,6 @@ def test_the_start_is_the_base_bit_for_bit_merged_equals_attached_and_detached_i
     for one in (merged, model):
         assert [(type(m), m.training) for m in one.modules()] == [(type(m), False) for m in plain.modules()]
         assert [p.requires_grad for p in one.parameters()] == [p.requires_grad for p in plain.parameters()]
-
-
-# names
 
 
 def test_a_pattern_matches_whole_dotted_names_across_dots() -> None:
@@ -98,21 +80,11 @@ def test_a_pattern_matches_whole_dotted_names_across_dots() -> None:
         (Net, {"output": ["k_proj", "norm"]}, r"norm is a torch\.nn\.modules\.normalization\.LayerNorm"),
         (Net, {"output": ["k_proj", "up"], "input": ["up", "down"]}, r"\['up'\] match output and input"),
         (Net, {}, "expected at least one pattern"),
-        (
-            lambda: nn.TransformerEncoderLayer(8, 2, 12),
-            {"output": "*.k_proj"},
-            "self_attn packs queries, keys and values in one parameter, in_proj_weight",
-        ),
-        (
-            lambda: nn.Sequential(torch.compile(nn.Linear(2, 3), backend="eager")),
-            {"output": "0*"},
-            r"0\._orig_mod are layers compiled alone; attach first",
-        ),
+        (lambda: nn.TransformerEncoderLayer(8, 2, 12), {"output": "*.k_proj"}, "packs queries, keys and values in one"),
+        (lambda: nn.Sequential(torch.compile(nn.Linear(2, 3), backend="eager")), {"output": "*"}, "compiled alone"),
     ],
 )
-def test_a_pattern_that_cannot_be_meant_is_refused_with_what_is_there(
-    model: Callable[[], nn.Module], patterns: dict, message: str
-) -> None:
+def test_a_pattern_that_cannot_be_meant_is_refused_with_what_is_there(model: Callable, patterns: dict, message: str):
     made = model()
     before = state(made)
     with pytest.raises(ValueError, match=message):
@@ -133,9 +105,6 @@ def test_wrapping_twice_is_refused_and_so_are_verbs_on_a_model_without_adapters(
     assert_unchanged(before, model)
 
 
-# all or nothing
-
-
 class Breaks(dict):
     """Modules of a parent that cannot take the last one, once."""
 
@@ -149,31 +118,27 @@ class Breaks(dict):
 
 @pytest.mark.parametrize("verb", [ia3, merge, detach])
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
-def test_after_any_error_the_model_is_as_it_was(verb: Put, error: type[BaseException]) -> None:
-    model, x = Net(), normal(2, 4)
+def test_after_any_error_the_model_is_as_it_was(verb: Callable, error: type[BaseException]) -> None:
+    model = Net()
     if verb is not ia3:
         ia3(model)
-        move(model)
-    before, y = state(model), model(x)
+    before = state(moved(model))
     model.__dict__["_modules"] = Breaks(model._modules)
     model._modules.errors = [error]
     with pytest.raises(error):
         verb(model)
     assert model._modules.errors == []
     assert_unchanged(before, model)
-    assert torch.equal(model(x), y)
 
 
-def test_merge_refuses_what_is_not_finite_and_names_the_layer() -> None:
+def test_merge_refuses_what_is_not_finite_names_the_layer_and_merges_none() -> None:
     model = Net()
     lora(model)["down"].A.data[1, 3] = float("inf")
+    before = state(model)
     with pytest.raises(ValueError, match=r"\['A'\] hold NaN or infinity") as caught:
         merge(model)
     assert "'down'" in caught.value.__notes__[0]
-    assert all(isinstance(layer, LoRALinear) for layer in (model.k_proj, model.up, model.down))
-
-
-# shared layers and tied weights
+    assert_unchanged(before, model)
 
 
 def test_a_layer_with_two_names_gets_one_adapter_and_can_be_wrapped_under_one_of_them() -> None:
@@ -182,19 +147,16 @@ def test_a_layer_with_two_names_gets_one_adapter_and_can_be_wrapped_under_one_of
     with pytest.raises(ValueError, match=r"\['a.0'\] match output and input"):
         attach(model, output="a.0", input="b.0")
     attach(model, output="a.0")
-    assert isinstance(model["a"][0], ScaledLinear)
-    assert model["b"][0] is one
+    assert isinstance(model["a"][0], ScaledLinear) and model["b"][0] is one
     detach(model)
     wrapped = attach(model, output="*")
-    assert list(wrapped) == ["a.0", "b.0", "c.inner", "d.inner"]
+    assert list(wrapped) == ["a.0", "b.0", "c.inner", "d.inner"] and wrapped["a.0"].base is one
     assert wrapped["a.0"] is wrapped["b.0"] is model["a"][0] is model["b"][0]
-    assert wrapped["a.0"].base is one
     assert list(adapter_parameters(model)) == ["a.0.l", "c.inner.l"]
     assert count_parameters(model).total == 2 * 12 + 2 * 3
-    expected = move(model)["b"](x)
+    expected = moved(model)["b"](x)
     merge(model)
-    assert model["a"][0] is model["b"][0]
-    assert isinstance(model["d"]["inner"], nn.Linear)
+    assert model["a"][0] is model["b"][0] and isinstance(model["d"]["inner"], nn.Linear)
     assert_close(model["b"](x), expected)
 
 
@@ -203,12 +165,8 @@ def test_merging_does_not_touch_what_the_weight_is_tied_to() -> None:
     model["head"].weight = model["embedding"].weight
     before = model["embedding"].weight.detach().clone()
     attach(model, output="head")
-    merge(move(model))
-    assert torch.equal(model["embedding"].weight, before)
-    assert not torch.equal(model["head"].weight, before)
-
-
-# freezing and counting
+    merge(moved(model))
+    assert torch.equal(model["embedding"].weight, before) and not torch.equal(model["head"].weight, before)
 
 
 def test_freezing_goes_by_identity_and_refuses_nothing_and_strangers() -> None:

@@ -65,7 +65,7 @@ def test_a_page_fits_a_phone_its_buttons_set_its_widgets_it_is_not_too_long_and_
 ) -> None:
     page = tab.follow(name, width=390)
     assert page.locator("[data-widget-error], merror").count() == 0
-    assert page.evaluate(TAB_STOPS) <= 135
+    assert page.evaluate(TAB_STOPS) <= 120
     assert_fits(page)
     for button in page.locator("button.set-widget").all():
         wanted = button.evaluate("button => JSON.parse(button.dataset.set)")

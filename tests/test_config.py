@@ -26,6 +26,7 @@ def test_left_out_sizes_follow_from_the_others_and_sizes_that_count_nothing_or_d
     assert (config.d_attn, config.d_kv, config.num_blocks) == (120, 40, 8)
     for wrong, message in {
         ("d_ff", 0): "d_ff of 'toy' must be at least 1, got 0",
+        ("num_decoder_layers", -4): "num_decoder_layers of 'toy' must be at least 0, got -4",
         ("d_model", 50): "num_heads of 'toy' must divide d_model, 50; change one, or pass d_head",
         ("num_kv_heads", 4): "num_kv_heads of 'toy', 4, must divide num_heads, 6",
     }.items():
@@ -33,13 +34,10 @@ def test_left_out_sizes_follow_from_the_others_and_sizes_that_count_nothing_or_d
             ModelConfig(**SIZES | dict([wrong]))
 
 
-def test_a_preset_stands_under_its_own_name_with_a_source() -> None:
+def test_a_preset_stands_under_its_own_name_with_a_source_and_an_unknown_name_leads_to_the_nearest() -> None:
     for config in PRESETS.values():
         assert get_preset(config.name) is config
         assert re.search(r"^[A-Z]\w+ et al\. \d{4}[,:].*config\.json of [\w-]+/[\w.-]+", config.source), config.name
-
-
-def test_an_unknown_name_leads_to_the_nearest() -> None:
     for wrong, near in {"lama-7b": "llama-7b", "GPT2-XL": "gpt2-xl"}.items():
         with pytest.raises(ValueError, match=f"unknown preset '{wrong}'; did you mean '{near}'"):
             get_preset(wrong)

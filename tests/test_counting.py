@@ -1,8 +1,6 @@
 """Closed forms equal a count tensor by tensor: over random sizes, and on models that transformers and PEFT build."""
 
 import math
-import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import IA3Config, LoraConfig, PeftConfig, get_peft_model
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers import AutoConfig, AutoModel
 
 from ia3_lab import attach
-from ia3_lab.config import PRESETS, ModelConfig, get_preset
+from ia3_lab.config import ModelConfig, get_preset
 from ia3_lab.counting import MATRICES, VECTORS, break_even_rank, compare, count_ia3, count_lora, count_matrices
 from ia3_lab.ia3 import IA3TransformerBlock
 
@@ -68,94 +66,42 @@ def test_closed_forms_equal_the_sums_over_the_library_blocks(config: ModelConfig
     assert count_lora(config, rank, targets).total == sum(p.numel() for p in attach.adapter_parameters(model).values())
 
 
-def test_one_classic_layer_is_6d_for_ia3_and_14dr_for_lora() -> None:
-    classic = ModelConfig(name="classic", d_model=64, d_ff=4 * 64, num_layers=1, num_heads=8)
-    assert (count_ia3(classic).per_layer, count_lora(classic, 8).per_layer) == (6 * 64, 14 * 64 * 8)
-    assert count_ia3(replace(classic, d_ff=3 * 64)).per_layer == 5 * 64
-
-
-#: family -> how its layers end, in the order of MATRICES; BERT calls three different layers dense
-LAYERS = dict.fromkeys(("llama", "mistral", "qwen2"), "q_proj k_proj v_proj o_proj up_proj gate_proj down_proj") | {
-    "t0": "q k v o wi_1 wi_0 wo",
+#: model type -> how its layers end, in the order of MATRICES; BERT calls three different layers dense
+LAYERS = {
+    "llama": "q_proj k_proj v_proj o_proj up_proj gate_proj down_proj",
+    "t5": "q k v o wi_1 wi_0 wo",
     "opt": "q_proj k_proj v_proj out_proj fc1 - fc2",
     "distilbert": "q_lin k_lin v_lin out_lin lin1 - lin2",
     "bert": r"self.query self.key self.value attention.output.dense intermediate.dense - \d+.output.dense",
 }
-D_FF = {"gpt2": "n_inner", "t0": "d_ff", "opt": "ffn_dim", "distilbert": "hidden_dim"}
-WRAPPED = ["llama-7b", "llama-3-8b", "mistral-7b", "qwen2-7b", "t0-3b", "opt-13b", "bert-base", "distilbert"]
+MORE = {"llama": {"num_key_value_heads": 8}, "t5": {"feed_forward_proj": "gated-gelu", "num_decoder_layers": 2}}
 
 
-def build(preset: ModelConfig) -> nn.Module:
-    """Return a preset's model as transformers builds it, with shapes and no numbers."""
-    family = preset.name.split("-")[0]
-    sizes = {"hidden_size": preset.d_model, "num_hidden_layers": preset.num_layers}
-    sizes |= {"num_attention_heads": preset.num_heads, D_FF.get(family, "intermediate_size"): preset.d_ff}
-    if family == "t0":
-        sizes |= {"d_kv": preset.d_head, "num_decoder_layers": preset.num_decoder_layers}
-        sizes |= {"feed_forward_proj": "gated-gelu"}
-    elif family == "opt":
-        sizes |= {"word_embed_proj_dim": preset.d_model}
-    elif preset.gated_ffn:
-        vocabulary = {"llama-3-8b": 128_256, "qwen2-7b": 152_064}.get(preset.name, 32_000)
-        sizes |= {"num_key_value_heads": preset.num_kv_heads, "vocab_size": vocabulary, "tie_word_embeddings": False}
-    classes = {"bert": AutoModel, "distilbert": AutoModel, "t0": AutoModelForSeq2SeqLM}
-    config = AutoConfig.for_model("t5" if family == "t0" else family, **sizes)
-    with torch.device("meta"):
-        return classes.get(family, AutoModelForCausalLM).from_config(config)
+@pytest.mark.parametrize("kind", LAYERS)
+def test_closed_forms_equal_what_peft_trains_matrix_by_matrix_as_chapter_4_shows_for_all_presets(kind: str) -> None:
+    def trained(adapter: type[PeftConfig], *roles: str, **settings: Any) -> int:
+        with torch.device("meta"):
+            model = get_peft_model(AutoModel.from_config(config), adapter(target_modules=path(*roles), **settings))
+        return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+    def path(*roles: str) -> str:
+        return rf".*\.({'|'.join(ends[role] for role in roles)})"
+
+    config = AutoConfig.for_model(kind, num_hidden_layers=3, **MORE.get(kind, {}))
+    ends = {role: end for role, end in zip(MATRICES, LAYERS[kind].split(), strict=True) if end != "-"}
+    ia3 = trained(IA3Config, "W_k", "W_v", "W_2", feedforward_modules=path("W_2"))
+    assert ia3 == count_ia3(config).total
+    for roles in ([*ends], *([role] for role in ends)):
+        assert trained(LoraConfig, *roles, r=5) == count_lora(config, 5, roles).total, roles
 
 
-def paths(preset: ModelConfig, *roles: str) -> str:
-    """Return a pattern for the layers of some roles."""
-    ends = dict(zip(MATRICES, LAYERS[preset.name.split("-")[0]].split(), strict=True))
-    return rf".*\.({'|'.join(ends[role] for role in roles)})"
-
-
-def trained(model: nn.Module, config: PeftConfig) -> int:
-    """Wrap a model with PEFT and count what PEFT would train."""
-    with torch.device("meta"):
-        return sum(p.numel() for p in get_peft_model(model, config).parameters() if p.requires_grad)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_the_model_that_transformers_builds(name: str) -> None:
-    preset = get_preset(name)
-    model = build(preset)
-    assert sum(parameter.numel() for parameter in model.parameters()) == preset.base_parameters
-    for count in (count_ia3, count_matrices, lambda config: count_lora(config, 8)):
-        read, known = count(model.config), count(preset)
-        assert getattr(read, "rows", read) == getattr(known, "rows", known)
-
-
-@pytest.mark.parametrize("name", WRAPPED)
-def test_closed_forms_equal_what_peft_trains_in_a_few_layers_matrix_by_matrix(name: str) -> None:
-    preset = get_preset(name)
-    preset = replace(preset, num_layers=3, num_decoder_layers=2 * bool(preset.num_decoder_layers))
-    ia3 = IA3Config(target_modules=paths(preset, "W_k", "W_v", "W_2"), feedforward_modules=paths(preset, "W_2"))
-    assert trained(build(preset), ia3) == count_ia3(preset).total
-    roles, model = matrices_of(preset), build(preset)
-    assert trained(model, LoraConfig(r=5, target_modules=paths(preset, *roles))) == count_lora(preset, 5, roles).total
-    for role in roles:
-        beside = [p for n, p in model.named_parameters() if re.fullmatch(rf"{paths(preset, role)}\.lora_.*", n)]
-        assert sum(p.numel() for p in beside) == count_lora(preset, 5, role).total
-
-
-def test_known_totals() -> None:
+def test_known_totals_in_numbers_and_in_bytes_and_in_roles_without_the_ones_named_twice() -> None:
     ia3 = {"gpt2": 55_296, "llama-7b": 614_400, "t0-3b": 540_672, "t0-11b": 1_081_344, "llama-3-8b": 524_288}
     assert {name: count_ia3(get_preset(name)).total for name in ia3} == ia3
-    lora = {"gpt2": 1_032_192, "llama-7b": 11_927_552}
-    assert {name: count_lora(get_preset(name), 8).total for name in lora} == lora
-
-
-def test_lora_on_queries_and_values_at_rank_1_is_the_smaller_one_and_at_rank_2_is_not() -> None:
-    llama, targets = get_preset("llama-7b"), ("W_q", "W_v")
-    assert count_lora(llama, 1, targets).total == 524_288 < count_ia3(llama).total < count_lora(llama, 2, targets).total
-    assert break_even_rank(llama) < 1 < break_even_rank(llama, targets) < 2
+    llama = get_preset("llama-7b")
+    assert count_ia3(llama).bytes() == 2 * count_ia3(llama).bytes("bfloat16") == 4 * ia3["llama-7b"]
     assert [row.role for row in count_lora(llama, 1, ["W_2", "W_q", "W_2"]).rows] == ["W_q", "W_2"]
-
-
-def test_bytes_are_parameters_times_the_width_of_one() -> None:
-    count = count_ia3(get_preset("llama-7b"))
-    assert (count.bytes(), count.bytes("bfloat16"), count.bytes("float16")) == (4 * 614_400, 2 * 614_400, 2 * 614_400)
+    assert break_even_rank(llama) < 1 < break_even_rank(llama, ("W_q", "W_v")) < 2
 
 
 def test_a_comparison_has_a_row_for_each_model_and_rank_and_no_share_of_an_unknown_base() -> None:

@@ -1,7 +1,6 @@
 """Laws of the stateless maths: rescaling, heads, masks, attention, folding."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -46,8 +45,7 @@ def test_a_query_that_may_attend_to_nothing_gives_zeros_and_finite_gradients() -
     mask = torch.ones(3, 3).tril().bool()
     mask[1] = False
     out, weights = functional.attention(q, k, v, mask)
-    assert torch.equal(out[:, :, 1], torch.zeros(1, 2, 4, dtype=torch.float64))
-    assert torch.equal(weights[:, :, 1], torch.zeros(1, 2, 3, dtype=torch.float64))
+    assert not out[:, :, 1].any() and not weights[:, :, 1].any()
     with torch.autograd.set_detect_anomaly(True):  # no NaN on the way back either
         gradients = torch.autograd.grad(functional.attention(q, k, v, mask)[0].pow(2).sum(), (q, k, v))
     assert all(gradient.isfinite().all() and gradient.any() for gradient in gradients)
@@ -122,16 +120,13 @@ def test_folding_equals_scaling_and_a_forgotten_bias_differs(d_in: int, d_out: i
     assert functional.fold_output(weight, None, right)[1] is None
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: functional.scale(normal(2, 3), gains(1)), r"shape \(3,\), .* got \(1,\)"),
-        (lambda: functional.fold_input(normal(2, 3), gains(1)), r"shape \(3,\), .* got \(1,\)"),
-        (lambda: functional.fold_output(normal(4, 9), None, gains(9)), r"shape \(4,\), .* got \(9,\)"),
-        (lambda: functional.scale(torch.tensor([1, 2]), gains(2)), r"floating point .* got torch\.int64"),
-        (lambda: functional.attention(*[normal(3, 3, 5, 4)] * 3, normal(3, 5, 5) > 0), r"2 axes .* shape \(3, 5, 5\)"),
-    ],
-)
-def test_what_torch_would_broadcast_or_cut_in_silence_is_refused(call: Any, message: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=message):
-        call()
+def test_what_torch_would_broadcast_or_cut_in_silence_is_refused() -> None:
+    for call, message in {
+        lambda: functional.scale(normal(2, 3), gains(1)): r"shape \(3,\), .* got \(1,\)",
+        lambda: functional.fold_input(normal(2, 3), gains(1)): r"shape \(3,\), .* got \(1,\)",
+        lambda: functional.fold_output(normal(4, 9), None, gains(9)): r"shape \(4,\), .* got \(9,\)",
+        lambda: functional.scale(torch.tensor([1, 2]), gains(2)): r"floating point .* got torch\.int64",
+        lambda: functional.attention(*[normal(3, 3, 5, 4)] * 3, normal(3, 5, 5) > 0): r"2 axes .* \(3, 5, 5\)",
+    }.items():
+        with pytest.raises((ValueError, TypeError), match=message):
+            call()

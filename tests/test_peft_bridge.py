@@ -14,7 +14,7 @@ from ia3_lab.peft_bridge import describe_adapter
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 SMALL = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
-T5 = {"num_layers": 2, "num_decoder_layers": 2}
+T5, RWKV = {"num_layers": 2, "num_decoder_layers": 2}, {"num_hidden_layers": 2}
 GROUPED = SMALL | {"num_key_value_heads": 2}
 UNKNOWN = "; ".join(f"no {vector} by a known name" for vector in ("l_k", "l_v", "l_ff"))
 UNKNOWN += "; unknown: the output of in_proj; unknown: the output of out_proj"
@@ -62,13 +62,7 @@ def test_the_three_parts_of_each_adapter_add_up_to_what_peft_counts_and_reading_
         # names that are rare, or say something else elsewhere
         ("albert", SMALL, ["key", "value", "ffn_output"], ["ffn_output"], "as in the paper"),
         ("mpt", {"n_layers": 2}, ["Wqkv", "up_proj"], [], "no l_ff; scales Q too; also the output of W_1"),
-        (
-            "rwkv",
-            {"num_hidden_layers": 2},
-            ["key", "value"],
-            [],
-            "no l_ff; also the output of W_1; also the output of W_2",
-        ),
+        ("rwkv", RWKV, ["key", "value"], [], "no l_ff; also the output of W_1; also the output of W_2"),
         # vectors in some of the places; experts are parameters and not modules
         ("llama", SMALL, r".*[01]\..*k_proj|.*(v|down)_proj", ".*down_proj", "l_k at 2 of 3 places"),
         ("t5", T5, r"encoder.*\.[kv]|.*\.wo", r".*\.wo", "l_k at 2 of 6 places; l_v at 2 of 6 places"),

@@ -165,8 +165,8 @@ def test_every_entry_is_a_share_of_its_own_series_or_a_line_from_one():
     (alone,) = series(plots.plot_histogram({"k": [1, 3, 0]}, bins=edges, counted=True))
     assert_array_equal(alone.get_data().values, [0.25, 0.75, 0.0])
     assert (alone.get_fill(), several[0].get_fill()) == (True, False)
-    (drawn,) = DRAWN["entries"]().collections
-    assert_allclose([sorted(segment[:, 1]) for segment in drawn.get_segments()], [[1.0, 1.4], [0.2, 1.0]])
+    stems = DRAWN["entries"]().lines[0].get_xydata()
+    assert_allclose(stems, [[0, 1.0], [0, 1.4], [0, np.nan], [1, 1.0], [1, 0.2], [1, np.nan]])
 
 
 def test_a_forest_has_an_interval_in_each_row_a_line_at_0_and_thick_ones_exclude_it():

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.multiprocessing
 import torch.nn.functional as F
+from random_tensors import gap, moved
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.testing import assert_close
@@ -30,36 +31,12 @@ class Net(nn.Module):
         return self.down(F.gelu(self.up(x)))
 
 
-def move(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Draw what was added to a model far from its start."""
-    for parameter in adapter_parameters(model).values():
-        nn.init.uniform_(parameter, 0.3, 2.0, generator=torch.Generator().manual_seed(seed))
-    return model
-
-
 def attached(model: nn.Module | None = None, seed: int = 0) -> nn.Module:
     """Return a model with both adapters, far from their start."""
     model = Net() if model is None else model
     attach(model, output="up")
     attach_lora(model, "down", rank=2)
-    return move(model, seed)
-
-
-# what a wrapped layer costs
-
-
-def test_a_model_that_asks_for_the_dtype_of_a_weight_at_every_step_folds_none() -> None:
-    import transformers  # here: the process below imports this file too
-
-    sizes = {"d_model": 24, "d_ff": 40, "d_kv": 8, "num_heads": 3, "num_layers": 2, "vocab_size": 20}
-    model = transformers.T5Model(transformers.T5Config(**sizes)).eval().bfloat16()
-    folds, ids = [], torch.tensor([[3, 1, 4]])
-    for adapter in attach(model, output=["*.k", "*.v"], input=["*.wo"]).values():
-        adapter.fold = lambda weight: folds.append(1) or weight
-    model(input_ids=ids, decoder_input_ids=ids)
-    assert folds == []
-    model.encoder.block[0].layer[1].DenseReluDense.wo.weight.sum()
-    assert folds == [1]
+    return moved(model, seed)
 
 
 def test_attaching_and_merging_take_time_in_proportion_to_the_layers() -> None:
@@ -71,9 +48,6 @@ def test_attaching_and_merging_take_time_in_proportion_to_the_layers() -> None:
         return time.process_time() - start
 
     assert min(seconds(400) for _ in range(2)) < 9 * min(seconds(100) for _ in range(2)), "a walk for each would be 16"
-
-
-# merge is the function it replaces, or refuses
 
 
 class Rounded(nn.Linear):
@@ -116,8 +90,7 @@ def float8() -> nn.Module:
 
 
 def packed() -> nn.Module:
-    """Return a layer that stores two weights in a byte."""
-    return Stored(torch.zeros(12, 1, dtype=torch.uint8))
+    return Stored(torch.zeros(12, 1, dtype=torch.uint8))  # two weights in a byte
 
 
 def hooked(change: Callable[[Tensor], Tensor]) -> nn.Module:
@@ -144,18 +117,19 @@ def test_merge_refuses_with_the_cause_what_would_be_another_function(
     model = nn.Sequential(nn.Linear(4, 4), base())
     attach(model, output="0")
     put(model)
-    layers, before = list(move(model)), copy.deepcopy(model.state_dict())
+    layers, before = list(moved(model)), copy.deepcopy(model.state_dict())
     with pytest.raises(error, match=message):
         merge(model)
-    assert list(model) == layers
-    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert list(model) == layers and all(
+        torch.equal(before[name], tensor) for name, tensor in model.state_dict().items()
+    )
 
 
 @pytest.mark.parametrize("base", [lambda: hooked(lambda y: 2 * y), Observed])
 def test_merge_accepts_any_layer_that_stays_the_same_function(base: Make) -> None:
     model = nn.Sequential(base())
     attach(model, output="0")
-    adapter, y = model[0], move(model)(X)
+    adapter, y = model[0], moved(model)(X)
     assert_close(merge(model)(X), y)
     assert getattr(adapter.base, "calls", 1) == 1, "trying it out left no trace"
 
@@ -176,9 +150,6 @@ def test_a_merged_layer_keeps_its_hooks_and_autocast_rounds_results_but_is_no_re
     assert not model.up._forward_hooks
 
 
-# where the layer computes
-
-
 def test_a_vector_is_made_where_and_as_the_layer_computes_though_its_weight_is_offloaded_or_float8() -> None:
     from accelerate import cpu_offload
 
@@ -188,8 +159,7 @@ def test_a_vector_is_made_where_and_as_the_layer_computes_though_its_weight_is_o
         if one is model:
             cpu_offload(model, execution_device=torch.device("cpu"))
         attach(one, output=name)
-        assert torch.equal(one(X), y)
-        assert (move(one)(X) - y).abs().max() > 0.01
+        assert torch.equal(one(X), y) and gap(moved(one)(X), y) > 0.01
     assert eight[0].l.dtype == torch.float32
     assert (model.up.base.weight.is_meta, model.up.l.device.type) == (True, "cpu")
     with pytest.raises(ValueError, match="the weight is offloaded; load it into memory"):
@@ -222,9 +192,6 @@ def test_packed_weights_are_counted_as_weights() -> None:
     assert freeze_except(model, adapter_parameters(model)) == (6, 24 + 14 + 6 + 16)
 
 
-# tools
-
-
 class ReadsItsWeight(Net):
     """A model that takes a weight beside calling the layer, as a tied head does."""
 
@@ -238,7 +205,7 @@ def test_traced_exported_and_compiled_in_one_graph_before_or_after_the_model_com
     before = torch.compile(model, backend="eager", fullgraph=True)
     base = before(X)
     y = attached(model)(X)
-    assert (before(X) - base).abs().max() > 0.01
+    assert gap(before(X), base) > 0.01
     after = torch.compile(model, backend="eager", fullgraph=True)
     exported = torch.export.export(model, (X,)).module()
     for one in (torch.fx.symbolic_trace(model), exported, before, after):
@@ -306,9 +273,6 @@ def test_two_processes_train_what_one_would(tmp_path: Path) -> None:
     assert other.join()
 
 
-# how it is called
-
-
 class Router(nn.Linear):
     """A layer with another name for x, an extra argument and a second result."""
 
@@ -320,8 +284,7 @@ class Router(nn.Linear):
 def test_a_wrapped_layer_is_called_as_its_base_was(side: str) -> None:
     model = nn.Sequential(Router(4, 6))
     attach(model, **{side: "0"})
-    wanted, temperature = move(model)[0](X, 2.0)
-    assert temperature == 2.0
-    assert torch.equal(model[0](temperature=2.0, hidden=X)[0], wanted)
-    assert (wanted - model[0].base(X, 2.0)[0]).abs().max() > 0.01
+    wanted, temperature = moved(model)[0](X, 2.0)
+    assert temperature == 2.0 and torch.equal(model[0](temperature=2.0, hidden=X)[0], wanted)
+    assert gap(wanted, model[0].base(X, 2.0)[0]) > 0.01
     assert_close(merge(model)[0](X, 2.0)[0], wanted)

@@ -2,12 +2,8 @@
 
 import itertools
 import math
-import os
 import re
-import signal
-import subprocess
 import sys
-import time
 import tomllib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -115,52 +111,29 @@ def test_what_is_no_log_of_these_runs_is_left_alone(made: list, tmp_path: Path, 
     experiments.make_runs(tmp_path, jobs=1)
     path = tmp_path / results.RATES.name
     path.write_text(text := path.read_text().replace(old, "something else") + "my unfinished line")
-    with pytest.raises(
-        ValueError, match=r"is no log of runs|made with other weights or sentences: choose another --out"
-    ):
+    with pytest.raises(ValueError, match=r"is no log of runs|made with other weights or sentences: choose"):
         experiments.make_runs(tmp_path, jobs=1)
     assert path.read_text() == text
 
 
-#: The script, with runs that only take their time. A process that makes runs reads this too.
-SCRIPT = """
-import time, experiments
-experiments.pretrained.load = dict
-experiments.runs.perform = lambda run, base: time.sleep(0.2) or experiments.protocol.Result(0.5, 0.5, 0.1, 0.9, 10, 0.2)
-if __name__ == "__main__":
-    experiments.main()
-"""
+def test_two_scripts_do_not_write_to_one_log_and_one_that_is_interrupted_says_what_to_do(made, tmp_path, monkeypatch):
+    def interrupted(run: protocol.Run) -> None:
+        if not made:
+            made.append(run)
+            with pytest.raises(SystemExit, match=f"another script is writing to {tmp_path}"):
+                experiments.main()
+        raise KeyboardInterrupt
 
-
-def test_a_script_that_is_ended_leaves_its_finished_runs_and_no_process_and_the_next_goes_on(tmp_path, monkeypatch):
-    (tmp_path / "script.py").write_text(SCRIPT)
-    (path := tmp_path / results.FEW_SHOT.name).touch()
-    monkeypatch.setattr(sys, "argv", [str(tmp_path / "script.py"), "--output", str(tmp_path), "--jobs", "1"])
-    monkeypatch.setenv("PYTHONPATH", str(Path(experiments.__file__).parent))
-    monkeypatch.setattr(protocol, "missing_runs", lambda done: [])  # here, where the script is to be turned away
-    kept, streams = [], {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    for end, number, code in ((os.kill, signal.SIGKILL, -signal.SIGKILL), (os.killpg, signal.SIGINT, 1)):
-        script = subprocess.Popen([sys.executable, *sys.argv], **streams, start_new_session=True)  # as a terminal does
-        while len(results.read_log(path)) < len(kept) + 2:
-            assert script.poll() is None
-            time.sleep(0.05)
-        with pytest.raises(SystemExit, match="another script is writing to"):
-            experiments.main()
-        end(script.pid, number)  # killed it ends alone, Ctrl+C reaches all of its processes
-        said, before, kept = script.communicate(timeout=60)[1], kept, list(results.read_log(path))
-        assert script.returncode == code and "Traceback" not in said
-        assert kept[: len(before)] == before and len(kept) == path.read_text().count('"run"'), "no run is made twice"
-    assert "Interrupted. Finished runs are in" in said
+    monkeypatch.setattr(sys, "argv", ["experiments.py", "--output", str(tmp_path), "--jobs", "1"])
+    monkeypatch.setattr(experiments, "perform", interrupted)
+    with pytest.raises(SystemExit, match=rf"Interrupted\. Finished runs are in {tmp_path}; the same command goes on"):
+        experiments.main()
 
 
 def test_every_method_has_a_turn_in_every_round_and_the_order_goes_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(model: str, *others: object, **options: object) -> SimpleNamespace:
-        turns.append(model)
-        return SimpleNamespace(seconds=0.008)
-
-    turns, names = [], list(protocol.METHODS)
+    turns, names, took = [], list(protocol.METHODS), SimpleNamespace(seconds=0.008)
     monkeypatch.setattr(step_times, "adapt", lambda base, name, num_labels: (name, {}))
-    monkeypatch.setattr(step_times, "train", train)
+    monkeypatch.setattr(step_times, "train", lambda model, *_, **options: turns.append(model) or took)
     found = step_times.measure(None, rounds=2)
     assert turns == names + names[1:] + names[:1] + names[2:] + names[:2]
     assert list(found) == names and len(found) == 2, "the round that warms up is left out"

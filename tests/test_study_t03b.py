@@ -26,18 +26,11 @@ def row(vector: Any, name: str = KEY) -> dict:
     return dict(zip(summary["columns"], summary["rows"][0], strict=True))
 
 
-def draw(*names: str, size: int, seed: int = 0) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    return {name: np.float32(1 + 0.2 * generator.standard_normal(size)) for name in names}
-
-
 def test_a_simple_vector_has_closed_forms() -> None:
     same, alternating, blocks = row(np.ones(64)), row([1.5, 0.5] * 32), row(BLOCKS)
-    assert [same[name] for name in ("mean", "rms", "near_one", "above_one", "autocorrelation")] == [1, 0, 64, 0, 0]
     assert same["moved_units"] == list(range(24)) and same["moved_values"] == [1] * 24, "ties keep their order"
     assert same["histogram"][40] == 64 and t03b.EDGES[40:42].mean() == pytest.approx(1.0)
-    assert [alternating[name] for name in ("minimum", "rms", "near_one", "above_one")] == [0.5, 0.5, 0, 32]
-    assert alternating["quantiles"] == [0.5] * 4 + [1.0] + [1.5] * 4 and alternating["autocorrelation"] == -1
+    assert (same["autocorrelation"], alternating["autocorrelation"]) == (0, -1)
     heads = [(one["head_share"], one["head_autocorrelation"]) for one in (same, alternating, blocks)]
     assert heads == [(0, 0), (0, -1), (1, 0)]
     assert row(np.random.default_rng(0).permutation(BLOCKS))["head_share"] < 0.5  # the control
@@ -49,7 +42,8 @@ def test_a_simple_vector_has_closed_forms() -> None:
 
 
 def test_rows_agree_with_numpy_and_pool_to_what_all_their_entries_give(tmp_path: Path) -> None:
-    vectors = draw(KEY, size=64) | draw(FF, CROSS, size=96, seed=1)
+    sizes, generator = {KEY: 64, FF: 96, CROSS: 96}, np.random.default_rng(0)
+    vectors = {name: np.float32(1 + 0.2 * generator.standard_normal(size)) for name, size in sizes.items()}
     (tmp_path / "summary.json").write_text(to_text(summarize(vectors)))
     _, overall, table = t03b.read_summary(tmp_path / "summary.json")
     places = table[["part", "kind", "layer"]].to_numpy().tolist()

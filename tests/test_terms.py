@@ -16,12 +16,9 @@ PAGES = [page for page in check_site.toc_pages() if Path(page).stem not in ("glo
 RANK, FULL = terms.Term("term-rank", ("rank",), "ranks?"), terms.Term("term-full-rank", ("full rank",), "full ranks?")
 
 
-def test_the_first_use_alone_counts_the_longer_term_wins_and_a_part_of_a_word_is_none() -> None:
+def test_the_first_use_alone_counts_the_longer_term_wins_and_of_many_those_stay_that_a_practitioner_looks_up() -> None:
     texts = ["low-rank and ranking", "A full rank, more ranks.", "rank"]
     assert terms.first_uses(texts, [RANK, FULL]) == [(1, 2, 11, FULL), (1, 18, 23, RANK)]
-
-
-def test_a_page_with_many_terms_keeps_those_that_a_practitioner_looks_up() -> None:
     uses = [(0, i, i + 1, terms.Term(f"t{i}", (name,), "")) for i, name in enumerate(["adapter"] * 20 + ["SVD"])]
     chosen = terms.choose(uses)
     assert len(chosen) == terms.MAX_MARKS and chosen[-1][3].names == ("SVD",) and chosen == sorted(chosen)
@@ -64,20 +61,15 @@ def test_a_page_marks_few_terms_each_once_in_its_text_and_carries_what_they_mean
     assert len(ids) == len({*ids})
 
 
-# --- in the browser ----------------------------------------------------------------------------------------------
-
-LEVEL = "localStorage['ia3-level'] = JSON.stringify({!r})"
 TIP = ".term-tip:not([hidden])"
 
 
 @pytest.fixture
 def open_at(any_pages):
     def opened(level: str, name: str = "book/02-formulation.html", **options):
-        page = any_pages.open(name, **options)
-        page.evaluate(LEVEL.format(level).replace("'", '"'))
-        page.reload()
-        page.wait_for_function("document.documentElement.dataset.widgets === 'ready'")
-        return page
+        kept = [{"name": "ia3-level", "value": json.dumps(level)}]
+        before = {"origins": [{"origin": any_pages.home, "localStorage": kept}]}
+        return any_pages.open(name, storage_state=before, **options)
 
     yield opened
     assert any_pages.close() == []
@@ -123,7 +115,7 @@ def test_the_first_tap_shows_a_term_and_the_second_follows_it(open_at) -> None:
 
 
 @pytest.mark.browser
-def test_a_level_is_kept_decides_what_is_open_and_marked_and_adds_no_tab_stop_for_what_is_not_marked(open_at) -> None:
+def test_a_level_is_kept_opens_and_marks_adds_no_tab_stop_and_code_that_belongs_together_opens_as_one(open_at) -> None:
     page = open_at("practitioner")
     is_open = "kind => [...document.querySelectorAll(kind)].map(box => box.open)"
     stops = "document.querySelectorAll('article a.term[href]').length"
@@ -136,6 +128,8 @@ def test_a_level_is_kept_decides_what_is_open_and_marked_and_adds_no_tab_stop_fo
     assert seen["newcomer"][2] > seen["practitioner"][2] > seen["expert"][2] == 0
     solutions = page.locator(".tag_hide-cell details.hide")
     assert solutions.count() and not any(solutions.evaluate_all("all => all.map(box => box.open)"))
+    apart = ".cell.tag_hide-input:not(:has(.cell_output)) + .cell.tag_hide-input"
+    assert page.locator(apart).count() == 0 < page.locator(".tag_hide-input .cell_input > div + div").count()
     page.goto(page.url.replace("02-formulation", "03-geometry"))
     assert page.evaluate("document.documentElement.dataset.level") == "expert"
     assert page.get_by_role("combobox", name="Reading level").input_value() == "expert"
@@ -156,11 +150,11 @@ def test_without_javascript_terms_are_links_boxes_open_and_the_quiz_can_be_read(
 
 
 @pytest.mark.browser
-def test_progress_stands_beside_the_chapter_in_the_table_of_contents(open_at) -> None:
+def test_progress_stands_beside_the_chapter_in_the_table_of_contents_also_of_another_page(open_at) -> None:
     page = open_at("practitioner", name="book/06-peft.html")
     page.get_by_text("It moves the layer").click()
     page.get_by_role("button", name="Check").click()
     marks = page.locator(".bd-sidebar-primary .quiz-progress")
     assert marks.all_text_contents() == ["1/8"] and "PEFT" in marks.locator("..").text_content()
     page.goto(page.url.replace("06-peft", "glossary"))
-    assert page.locator(".bd-sidebar-primary .quiz-progress").all_text_contents() == ["1/8"]
+    assert marks.all_text_contents() == ["1/8"]

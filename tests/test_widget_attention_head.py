@@ -1,11 +1,13 @@
 """Laws of the attention head: its JS computes what `ia3_lab.functional` computes, and hands move what they should."""
 
+import itertools
+import re
 from typing import Any
 
 import pytest
 import torch
 from torch.testing import assert_close
-from widget_helpers import press, set_traits
+from widget_helpers import assert_fits, middle, press, set_traits
 
 from ia3_lab import functional
 from ia3_lab.widgets import AttentionHead
@@ -53,7 +55,7 @@ def test_attention_in_js_is_the_librarys_and_without_l_k_another(js, seed, n, d_
 
 @pytest.mark.parametrize(
     ("l_k", "words"),
-    [([2] * 4, "temperature 0.50, sharper"), ([0, -0.1, 1, 1], "Keys: noun off, verb flipped and inhibited.")],
+    [([2] * 4, "temperature 0.50, sharper"), ([1, -0.1, 1, 1], "Keys: verb flipped and inhibited.")],
 )
 def test_the_sentence_says_what_l_k_does(js, l_k, words):
     head, base = AttentionHead(l_k=l_k, l_v=[1, 0, 1, 1]), AttentionHead()
@@ -63,41 +65,40 @@ def test_the_sentence_says_what_l_k_does(js, l_k, words):
         for one in (head, base)
     ]
     text = js(AttentionHead)("describe", state, *rows)
-    assert words in text and "Values: action off. Its output has" in text
+    assert words in text and "Values: action off. The output of \u201cpoured\u201d has" in text
 
 
 # --- in the browser ---------------------------------------------------------------------------------------------
 
 
-def weights_on(page: Any) -> torch.Tensor:
-    """The numbers in the table's cells."""
-    rows = page.locator(".ia3-weights tbody tr").all()
-    return torch.tensor([[float(text) for text in row.locator("td b").all_inner_texts()] for row in rows])
-
-
-def entries(page: Any, vector: str) -> list[float]:
-    handles = page.get_by_role("slider", name=f"{vector}, ").all()
-    return [float(node.get_attribute("aria-valuenow")) for node in handles]
-
-
 def assert_shows(page: Any, **traits: Any) -> None:
-    """Fail unless handles, drawn weights and output are those of a head in this state."""
-    head = AttentionHead(**traits)
+    """Fail unless handles, arcs, output and tables are those of a head in this state."""
+    head, base = AttentionHead(**traits), reference(AttentionHead())
     out, weights = reference(head)
-    assert (entries(page, "l_k"), entries(page, "l_v")) == (head.l_k, head.l_v)
-    assert_close(weights_on(page), weights.float(), atol=0.00501, rtol=0)
-    label = page.locator('.ia3-attention svg[role="img"]').get_attribute("aria-label").replace("\u2212", "-")
-    for name, number in zip(head.v_names, out[head.query].tolist(), strict=True):
-        assert f"{name} {number:.2f}".replace("-0.00", "0.00") in label
+    assert [float(h.get_attribute("aria-valuenow")) for h in page.get_by_role("slider").all()] == [*head.l_k, *head.l_v]
+    written = [float(text.replace("\u2212", "-")) for text in page.locator(".ia3-tables td").all_inner_texts()]
+    tables = (head.l_k, head.l_v, weights.flatten(), out.flatten(), base[1].flatten(), base[0].flatten())
+    assert written == pytest.approx([float(number) for table in tables for number in table], abs=0.00501)
+    pictures = [node.get_attribute("aria-label").replace("\u2212", "-") for node in page.get_by_role("img").all()]
+    for label, names, table in zip(pictures, (head.tokens, head.v_names), (weights, out), strict=True):
+        for name, number in zip(names, table[head.query].tolist(), strict=True):
+            assert f" {name} {number:.2f}".replace("-0.00", "0.00") in label
+    for kind, table in ((".ia3-arc", weights), (".ia3-arc-before", base[1])):
+        paths = page.locator(kind).evaluate_all("all => all.map(path => path.getAttribute('d')).join()")
+        feet = re.findall(r" 0 0 \d (\S+) 0H([^A]+)A", paths)  # not of the ring to itself
+        others = [weight for i, weight in enumerate(table[head.query].tolist()) if i != head.query]
+        assert [abs(float(a) - float(b)) / 30 for a, b in feet] == pytest.approx(others, abs=1e-9)
 
 
-def test_keys_and_presets_redraw_the_output_and_l_v_no_weight_and_a_row_shows_its_tokens_output(widget_page):
+def test_keys_taps_and_presets_redraw_the_output_and_l_v_no_arc_and_a_word_shows_where_it_looks(widget_page):
     page = widget_page(AttentionHead(l_k=L_K, l_v=L_V))
+    page.get_by_text("All numbers as a table").click()
     assert_shows(page, l_k=L_K, l_v=L_V)
-    before = weights_on(page)
     press(page.get_by_role("slider", name="l_v, value feature who"), "End")
     assert_shows(page, l_k=L_K, l_v=[3, *L_V[1:]])
-    assert torch.equal(weights_on(page), before)
+    x, y = middle(page.get_by_role("slider", name="l_v, value feature thing"))
+    page.mouse.click(x - 40.3, y)  # a tap in its lane, 1.0 to the left
+    assert_shows(page, l_k=L_K, l_v=[3, L_V[1], 1.1, L_V[3]])
     presets = {
         "Value \u201caction\u201d off": {"l_v": [1, 0, 1, 1], "query": 4},  # of whose output most is lost
         "Key \u201cperson\u201d off": {"l_k": [1, 1, 1, 0], "query": 4},
@@ -108,8 +109,20 @@ def test_keys_and_presets_redraw_the_output_and_l_v_no_weight_and_a_row_shows_it
         assert_shows(page, **traits)
     set_traits(page, l_k=[-1, 1, 1, 1], query=0)  # as a button in the prose does
     assert_shows(page, l_k=[-1, 1, 1, 1], query=0)
-    page.locator(".ia3-weights tbody tr").nth(3).locator("td").first.click()
+    page.mouse.click(*middle(page.get_by_role("radio", name="coffee")))
     assert_shows(page, l_k=[-1, 1, 1, 1], query=3)
-    press(page.get_by_role("radio", name="coffee"), "ArrowDown")
+    press(page.get_by_role("radio", name="coffee"), "ArrowRight")
     assert_shows(page, l_k=[-1, 1, 1, 1], query=4)
     assert "slowly" in page.locator(".ia3-say").inner_text()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_whatever_the_state_no_arc_leaves_its_drawing_and_the_height_stays(widget_page, width):
+    page, heights = widget_page(AttentionHead(), width=width), set()
+    inside = "svg => svg.getBBox().y >= 0 && svg.getBBox().y + svg.getBBox().height <= 102"
+    for l_k, l_v, query in itertools.product(([1] * 4, [3, -2, 3, -2], [1, 1, -0.4, 1]), (L_V, [1] * 4), range(5)):
+        set_traits(page, l_k=l_k, l_v=l_v, query=query)
+        assert page.evaluate(f"[...document.querySelectorAll('.ia3-arcs svg')].every({inside})")
+        heights.add(page.locator(".ia3").bounding_box()["height"])
+    assert len(heights) == 1
+    assert_fits(page)

@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import re
 import statistics
 from typing import Any
 
@@ -70,16 +71,20 @@ def test_pairs_are_taken_draw_by_draw_whatever_the_order_of_the_runs() -> None:
         assert row[3:] == pytest.approx(interval(cell.ia3 - cell[row.method]), abs=1e-6)
 
 
-def test_the_sentence_sorts_the_methods_by_the_side_on_which_their_interval_lies(js) -> None:
+def test_the_sentence_sorts_the_methods_by_the_side_on_which_their_interval_lies_and_the_cursor_s_compares(js) -> None:
     low, high = [0.5, 0.52, 0.51], [0.9, 0.93, 0.9]
     values = {"head": low, "ia3": [0.8, 0.82, 0.8], "lora-r1-qv": high, "bitfit": [0.79, 0.83, 0.8]}
-    sides = "puts IA³ above head only, but below LoRA r = 1, q and v. The interval holds 0 for BitFit."
+    sides = "On the same 3 draws, 95% intervals put IA³ above head only, but below LoRA r = 1, q and v."
     for choice, end in [
-        ({}, f"the 95% interval excludes 0 and {sides}"),
+        ({}, f"<made> up, k = 32. {sides} Too close to call: BitFit."),
         ({"shown_methods": ["bitfit"]}, "no 95% interval excludes 0, so no difference from IA³ is established."),
-        ({"view": "curve"}, "Whether two methods differ, their paired difference says."),
+        ({"view": "curve"}, f"0.510 (head only) to 0.910 (LoRA r = 1, q and v). {sides} Too close to call: BitFit."),
     ]:
         assert js(FewShotCurves)("describe", state(small(values, **{"view": "paired"} | choice))).endswith(end)
+    now, ends = state(small(values)), ("IA³ lower", "BitFit too close to call", "IA³ higher", "IA³ too close to call")
+    for row, end in zip(js(FewShotCurves)("rowsOf", now), ends, strict=True):
+        said = js(FewShotCurves)("reading", now, row)
+        assert " ".join(re.search(r" Minus (\w+³?), on .* so it is (.*)\.$", said).groups()) == end
 
 
 def test_a_button_s_state_is_settled_rather_than_trusted_and_k_falls_back_to_the_nearest(js) -> None:
@@ -111,24 +116,22 @@ def said(page: Any) -> str:
     return page.locator(".ia3-say").text_content()
 
 
-def test_every_view_shows_its_own_controls_and_marks_and_higher_means_stand_higher(widget_page) -> None:
+def test_every_view_shows_its_own_marks_and_higher_means_stand_higher(widget_page) -> None:
     page = widget_page(widget := few_shot_curves())
     texts = page.locator(".fs-chart .fs-mark").evaluate_all("(all) => all.map((one) => one.getAttribute('transform'))")
     x, y = np.array([[float(part) for part in text[10:-1].split()] for text in texts]).T
     assert np.diff(x.reshape(9, 5)) == pytest.approx(np.full((9, 4), x[1] - x[0]), abs=0.01) and x[1] - x[0] > 50
     slope, start = np.polyfit(widget.rows()["mean"], y, 1)
     assert slope < 0 and y == pytest.approx(start + slope * widget.rows()["mean"], abs=0.02)
-    k, reference = page.locator(".fs-k"), page.get_by_role("combobox", name="Reference")
-    for view, controls, counts in [
-        ("by examples", (False, False), {"mark": 45, "curve": 9, "draw": 0, "zero": 0}),
-        ("by parameters", (True, False), {"mark": 9, "curve": 0, "draw": 0, "zero": 0}),
-        ("head to head", (True, True), {"mark": 8, "curve": 0, "draw": 64, "zero": 1}),
+    for view, counts in [
+        ("by examples", {"mark": 45, "curve": 9, "draw": 0, "zero": 0, "label": 9}),
+        ("by parameters", {"mark": 9, "curve": 0, "draw": 0, "zero": 0, "label": 9}),
+        ("head to head", {"mark": 8, "curve": 0, "draw": 64, "zero": 1, "label": 0}),
     ]:
         page.get_by_role("radio", name=view).check()
-        assert (k.is_visible(), reference.is_visible()) == controls
         assert {kind: page.locator(f".fs-chart .fs-{kind}").count() for kind in counts} == counts
     page.get_by_label("128", exact=True).check()
-    reference.select_option("full")
+    page.get_by_role("combobox", name="Compare with").select_option("full")
     rows = few_shot_curves(view="paired", k=128, reference="full").rows()
     sides = page.locator(".fs-series").evaluate_all("(nodes) => nodes.map((node) => Number(node.dataset.side))")
     assert sides == ((rows.low > 0).astype(int) - (rows.high < 0)).tolist()
@@ -140,8 +143,7 @@ def test_every_view_shows_its_own_controls_and_marks_and_higher_means_stand_high
 def test_keys_read_every_mark_and_the_table_holds_every_number(widget_page, view: str) -> None:
     widget = few_shot_curves(view=view, shown_methods=["head", "ia3", "lora-r4-qv"], reference="full")
     page, rows = widget_page(widget), [*widget.rows().itertuples()]
-    cursor, read = page.get_by_role("slider", name="Reading cursor"), page.locator(".fs-reading")
-    assert "arrow keys" in read.text_content()
+    cursor, read = page.get_by_role("slider", name="Reading cursor"), page.locator(".ia3-say")
     cursor.focus()
     for key, at in (("Home", 1), ("End", len(rows)), ("ArrowLeft", len(rows) - 1)):
         page.keyboard.press(key)
@@ -161,15 +163,40 @@ def test_pointing_reads_a_mark_and_chips_and_prose_choose_what_is_on_show(widget
     page.locator(".fs-chart").scroll_into_view_if_needed()
     for i, hand in ((3, page.mouse.move), (1, page.touchscreen.tap)):
         hand(*middle(page.locator(".fs-chart .fs-mark").nth(i)))
-        assert f"mean {means[i]:.3f}" in page.locator(".fs-reading").text_content()
+        assert f"mean {means[i]:.3f}" in said(page)
     page.get_by_role("checkbox", name="BitFit").check()
     assert trait(page, "shown_methods") == ["ia3", "bitfit"]
     set_traits(page, task="tense", k=128, view="paired", reference="full")  # which has not been run with that k
-    assert said(page).startswith("tense, k = 32, 8 draws:") and page.locator(".fs-k input").count() == 1
+    assert said(page).startswith("tense, k = 32. On the same 8 draws,") and page.locator(".fs-k input").count() == 1
     set_traits(page, task="agent")
-    assert said(page).startswith("agent, k = 128") and page.get_by_label("128", exact=True).is_checked()
+    assert said(page).startswith("agent, k = 128.") and page.get_by_label("128", exact=True).is_checked()
     set_traits(page, shown_methods=[])
     assert page.locator(".fs-chart").is_hidden() and said(page) == "Choose at least one method."
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_whatever_is_shown_no_two_texts_of_the_chart_meet_none_is_cut_and_the_height_stays(widget_page, js, width):
+    for wanted, found in (([50, 10, 52, 30], [46, 10, 56, 30]), ([98, 99], [90, 100]), ([3, 2], [10, 0])):
+        assert js(FewShotCurves)("spread", wanted, 10, 0, 100) == found  # no further than they must
+    page, sets = widget_page(few_shot_curves(), width=width), [[], ["head", "ia3", "full"], NAMES[3:7], NAMES]
+    look = """async (states) => {
+      const root = document.querySelector(".ia3"), found = new Set();
+      for (const state of states) {
+        await new Promise((done) => setTimeout(done, 0, ia3Widgets.FewShotCurves[0].set(state)));
+        const [room, ...all] = [...root.querySelectorAll(".fs-chart, text")].map((one) => one.getBoundingClientRect());
+        const apart = (a, b) => a === b || b.left - a.right > -1 || a.left - b.right > -1 || Math.abs(a.y - b.y) > 13;
+        const fine = (a) => a.left >= room.left && a.right <= room.right + 1 && all.every((b) => apart(a, b));
+        found.add(all.every(fine) ? root.offsetHeight : JSON.stringify(state));
+      }
+      return [...found];
+    }"""
+    grid = itertools.product(sets, CHANCE, VIEWS, (8, 32, 128), ("ia3", "lora-r4-kvff"))
+    states = [dict(zip(("shown_methods", "task", "view", "k", "reference"), one, strict=True)) for one in grid]
+    assert len(height := page.evaluate(look, states)) == 1, height
+    page.get_by_role("slider", name="Reading cursor").focus()  # which then reads, instead of the overview
+    assert page.evaluate(look, states[-1:90:-3]) == height
+    page.add_style_tag(content=".ia3 svg.fs-chart text { font-size: 20px !important; }")
+    assert page.evaluate(look, states[-3:]) != height  # the control: texts that are too large meet
 
 
 def test_methods_look_as_in_figures(widget_page) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from typing import Any
 
 import pytest
@@ -65,15 +66,32 @@ BAD = [
     ({"num_layers": 2.5}, "num_layers must be a whole number from 1 to 1,000, got 2.5."),
     ({"d_ff": -4}, "d_ff must be a whole number from 1 to 100,000, got -4."),
     ({"num_heads": 7}, "d_model must be a multiple of num_heads, got 96 and 7."),
+    ({"num_decoder_layers": -4}, "num_decoder_layers must be a whole number from 0 to 1,000, got -4."),
 ]
 
 
-def test_wrong_sizes_get_a_sentence_and_make_no_model_in_the_picture(js) -> None:
+def test_wrong_sizes_get_a_sentence_and_make_no_model_in_the_picture_or_on_the_page(js, widget_page) -> None:
     for wrong, says in BAD:
         widget = ParameterCalculator(preset="custom", custom=GOOD | wrong)
         assert js(ParameterCalculator)("problemWith", widget.custom)["text"] == says
         assert read_picture(widget)[0] == "These sizes make no model."
     assert js(ParameterCalculator)("problemWith", GOOD) is None
+    page = widget_page(widget)
+    assert page.locator(".pc-chart").is_hidden() and "make no model" in page.locator(".ia3-say").text_content()
+
+
+def test_models_stand_in_families_from_small_to_large_and_the_tables_add_up(widget_page) -> None:
+    page = widget_page(ParameterCalculator(preset="t0-3b", rank=3, targets=["W_o", "W_gate"]))
+    listed = page.locator("optgroup").evaluate_all("all => all.map((one) => `${one.label}: ${one.innerText}`).join()")
+    order = "encoders: distilbertbert-base,decoders: gpt2gpt2-medium.*xlllama-7bllama-3-8b.*,encoder and.*: t0-3bt0-11b"
+    assert re.fullmatch(order, listed)
+    assert page.locator("option").count() == len(PRESETS) + 1
+    page.get_by_text("All numbers as a table").click()
+    sums = """tables => tables.map(({ rows }) => [...rows].slice(1)
+        .reduce((sum, row) => sum + Number(row.lastChild.textContent.replaceAll(",", "")), 0))"""
+    totals = page.locator(".ia3-tables table").evaluate_all(sums)
+    lora = count_lora(PRESETS["t0-3b"], 3, ["W_o", "W_gate"])
+    assert totals == [count_ia3(PRESETS["t0-3b"]).total, lora.total, count_matrices(PRESETS["t0-3b"])]
 
 
 def test_bytes_are_written_as_in_the_rest_of_the_book(js) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from traitlets import TraitError
-from widget_helpers import press, read_picture, set_traits, stroke, trait
+from widget_helpers import press, read_picture, set_traits, smallest_side, stroke, trait
 
 from ia3_lab.study.t03b import EDGES
 from ia3_lab.widgets import VectorExplorer
@@ -14,6 +14,7 @@ from ia3_lab.widgets.vector_explorer import VectorSet, summarize
 
 pytestmark = pytest.mark.browser
 SIZES = {"k": 24, "v": 24, "ff": 50}
+SHARES = (0.005, 0.05, 0.25, 0.75, 0.95, 0.995)
 
 
 def values(layer: int, kind: str) -> np.ndarray:
@@ -33,8 +34,10 @@ def models() -> dict[str, VectorSet]:
     whole = [row(values(layer, kind), "", kind, layer) for layer in range(3) for kind in SIZES]
     noise, places = np.random.default_rng(5), (("decoder", "k"), ("decoder", "ff"), ("cross", "k"))
     parts = [row(1 + 0.1 * (1 + i) * noise.standard_normal(512), *place, i, 6) for place in places for i in (0, 1)]
+    half = [row(0.5 + values(layer, kind) / 2, "", kind, layer) for layer in range(3) for kind in SIZES]
     toy = VectorSet(pd.DataFrame(whole), "Made up.", num_heads=4, simulated=True)
-    return {"toy": toy, "summary": VectorSet(pd.DataFrame(parts), "Known as a summary.", num_heads=8)}
+    summary = VectorSet(pd.DataFrame(parts), "Known as a summary.", num_heads=8)
+    return {"toy": toy, "summary": summary, "twin": VectorSet(pd.DataFrame(half))}
 
 
 def explorer(**traits: object) -> VectorExplorer:
@@ -57,8 +60,8 @@ def test_a_summary_counts_each_entry_once_in_the_published_bins_and_has_numpys_f
     assert (found["negatives"], found["near_one"]) == ((vector < 0).sum(), (np.abs(vector - 1) <= 0.2).sum())
     for inside in (EDGES[:-1] + 1e-9, EDGES[1:] - 1e-9):  # just inside the ends of each published bin
         assert set(summarize(inside)["histogram"]) == {1}
-    inside = summarize(vector[:-2])
-    assert inside["rms"] == pytest.approx(np.sqrt(np.var(vector[:-2]) + (inside["mean"] - 1) ** 2))
+    assert found["outside_half"] == ((vector < 0.5) | (vector > 1.5)).sum()
+    assert summarize(vector[:-2])["rms"] == pytest.approx(np.linalg.norm(vector[:-2] - 1) / np.sqrt(50))
 
 
 @pytest.mark.parametrize(("far", "says"), [(500.0, "within 65.536 of 1; give a larger"), (np.nan, "must be within")])
@@ -68,18 +71,21 @@ def test_entries_that_16_bits_would_change_in_silence_are_refused(far, says):
         VectorExplorer({"toy": VectorSet(pd.DataFrame([vector]))})
 
 
-@pytest.mark.parametrize("model", ["toy", "summary"])
-def test_the_picture_draws_the_counts_and_the_entries_that_are_known(model):
-    widget, chosen = explorer(model=model, kind="k"), models()[model].table.iloc[0]
+@pytest.mark.parametrize(("model", "other"), [("toy", ""), ("toy", "toy"), ("summary", "toy")])
+def test_the_picture_draws_the_counts_of_both_models_and_the_entries_that_are_known(model, other):
+    widget, tables = explorer(model=model, other=other, kind="k"), {name: one.table for name, one in models().items()}
     drawn, said = widget.figure()
-    (stairs,), (lines, *_) = drawn.axes[0].patches, drawn.axes[1].collections
-    assert np.nan_to_num(stairs.get_data().values) == pytest.approx(chosen.histogram / chosen.histogram.sum())
+    shown = [tables[name].iloc[0] for name in dict.fromkeys([model, other]) if name]
+    (*stairs,), (lines, *_) = drawn.axes[0].patches, drawn.axes[1].collections
+    for chosen, outline in zip(shown, stairs, strict=True):
+        expected = chosen.histogram / chosen.histogram.sum()
+        assert np.nan_to_num(outline.get_data().values) == pytest.approx(expected)
     ends = np.concatenate([path.vertices[:, 1] for path in lines.get_paths()])
-    assert set(ends[np.isfinite(ends)]) - {1} == set(chosen.moved_values)
+    assert set(ends[np.isfinite(ends)]) - {1} == set(shown[0].moved_values)
     assert said.startswith("Simulated: toy, l_k, layer 0" if model == "toy" else "summary, l_k, decoder, layer 0")
     title, texts = read_picture(widget)
     assert title == said
-    assert ("the 6 farthest from 1" in texts) == (model == "summary")
+    assert ("the 6 farthest from 1" in texts) == ("toy (simulated)" in texts) == (model == "summary")
 
 
 @pytest.fixture
@@ -88,7 +94,7 @@ def read(js):
     return js(VectorExplorer)("readModels", (widget := explorer()).models, list(widget.numbers))
 
 
-def test_every_number_arrives(read):
+def test_every_number_arrives_and_the_strips_are_broad_where_the_entries_lie(read):
     for made, one in zip(models().values(), read, strict=True):
         for expected, vector in zip(made.table.itertuples(), one["vectors"], strict=True):
             units = np.sort(expected.moved_units)
@@ -96,7 +102,10 @@ def test_every_number_arrives(read):
             assert vector["counts"] == [expected.below, *expected.histogram, expected.above]
             assert vector["units"] == units.tolist()
             assert vector["values"] == pytest.approx([known[unit] for unit in units])
-            assert (vector["entries"], vector["rms"]) == (expected.entries, pytest.approx(expected.rms))
+            assert (vector["entries"], vector["rms"]) == (expected.entries, pytest.approx(expected.rms, abs=1e-6))
+            if vector["known"] == vector["entries"]:
+                parts = np.quantile(expected.moved_values, SHARES, method="inverted_cdf")
+                assert vector["spread"] == pytest.approx(parts.clip(EDGES[0], EDGES[-1]), abs=0.025)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +117,21 @@ def test_script_and_picture_choose_the_same_vector_and_say_the_same_of_it(js, re
     choice = js(VectorExplorer)("choose", read, asked)
     said = js(VectorExplorer)("describeVector", choice["vector"], choice["set"]["simulated"])
     assert explorer(**asked).figure()[1].replace(f"{model}, ", "", 1) == said
+
+
+def test_another_model_is_compared_with_where_it_has_such_a_vector(js, read):
+    call, (toy, summary, _) = js(VectorExplorer), read
+    crossed, keys, values = summary["vectors"][5], toy["vectors"][3], toy["vectors"][1]
+    assert call("partnerOf", toy, crossed) == keys and crossed["part"] == "cross"
+    change, times = keys["rms"] - crossed["rms"], keys["rms"] / crossed["rms"]
+    said = f"(simulated), l_k, layer 1: rms {keys['rms']:.3f} (+{change:.3f}, {times:.2f} times as far);"
+    assert call("describeOther", crossed, toy, keys).startswith(f"Beside it “toy” {said}")
+    assert "”: rms 0.192 (0.000, as far); " in call("describeOther", crossed, summary, crossed)
+    assert call("partnerOf", summary, values) is None
+    assert call("describeOther", values, summary, None) == "Beside it “summary”: no l_v."
+    assert call("describeRank", keys, [keys, values, toy["vectors"][6]]) == "It moved 2nd farthest of 3 layers."
+    every = np.concatenate(list(models()["toy"].table.moved_values))
+    assert call("pool", toy["vectors"])["rms"] == pytest.approx(np.sqrt(np.mean((every - 1) ** 2)))
 
 
 def test_orders_and_sentences_say_what_the_numbers_are(js):
@@ -124,31 +148,59 @@ def said(page) -> str:
     return page.locator(".ia3-say").text_content().replace("\u2212", "-")
 
 
-def test_controls_choose_the_vector_and_a_summary_says_that_it_is_one(widget_page):
+def test_keys_and_clicks_choose_a_strip_at_one_tab_stop_and_a_summary_says_that_it_is_one(widget_page):
     page = widget_page(explorer(layer=1))
-    lines, note = page.locator(".ve-lines"), page.locator(".ve-note")
-    page.get_by_label("l_ff", exact=True).check()
-    page.get_by_role("slider", name="Layer").press("ArrowRight")
+    lines, note, chosen = page.locator(".ve-lines"), page.locator(".ve-note").last, page.locator("[aria-selected=true]")
+    keys = "ArrowRight ArrowRight ArrowDown PageDown Home ArrowUp End PageUp ArrowLeft"
+    places = [("k", 2), ("k", 2), ("v", 2), ("ff", 2), ("ff", 0), ("v", 0), ("v", 2), ("k", 2), ("k", 1)]
+    for key, place in zip(keys.split(), places, strict=True):
+        press(chosen, key)
+        assert (trait(page, "kind"), trait(page, "layer")) == place
+        assert chosen.evaluate("node => node === document.activeElement")
+    assert page.locator(".ve-cell[tabindex='0']").count() == 1
+    page.get_by_role("gridcell", name="l_ff, layer 2").click()
     assert [trait(page, name) for name in ("kind", "layer", "unit")] == ["ff", 2, -1]
     assert f"Entry {order(values(2, 'ff'))[0]}: " in said(page)
     assert said(page).startswith("Simulated: l_ff, layer 2: 50 entries")
     assert page.locator(".ve-title").text_content() == "l_ff, layer 2 \u00b7 toysimulated"
-    assert lines.get_attribute("d").count("M") == 50
     assert "count the entries below \u22120.0125 and above 2.0125" in note.text_content()
-    assert page.get_by_role("group", name="Part").is_hidden()
     set_traits(page, model="summary", layer=1)  # as a button in the prose does
     page.get_by_text("l_ff, decoder, layer 1 \u00b7 summary").wait_for()
     assert (lines.get_attribute("d").count("M"), page.locator(".ve-band").count()) == (6, 1)
     assert "the other 506 lie in the shaded band" in note.text_content() and "below" not in note.text_content()
     assert not page.locator(".ve-tag").is_visible()
-    page.get_by_role("radio", name="cross-attention").check()
-    assert page.get_by_label("l_ff", exact=True).is_disabled()
-    assert said(page).startswith("l_k, cross-attention, layer 1: 512 entries")
-    page.get_by_role("radio", name="decoder").check()
-    assert said(page).startswith("l_ff, decoder, layer 1")  # what was asked for comes back
 
 
-def test_keys_and_a_button_walk_over_the_known_entries_and_bars_are_as_tall_as_their_counts(widget_page):
+def test_a_second_model_has_the_right_halves_of_the_strips_an_outline_and_its_numbers(widget_page):
+    page = widget_page(explorer(layer=2))
+    strips, others = page.locator("g .ve-strips"), page.locator("g > .ve-other")
+    halves = "all => all.map((path) => path.getAttribute('d').split('M').length - 1)"
+    shares = [round(100 * (np.abs(values(layer, "k") - 1) > 0.5).mean()) for layer in (1, 2)]
+    assert {f"{share}%" for share in shares} <= set(page.locator(".ve-grid text").all_text_contents())
+    assert strips.evaluate_all(halves) == [6, 6, 6] and page.locator(".ve-bars + .ve-other").count() == 0
+    page.get_by_label("beside it").select_option("twin")
+    assert strips.evaluate_all(halves) == others.evaluate_all(halves)[:3] == [3, 3, 3]
+    twin = models()["twin"].table.iloc[6].rms
+    assert f"Beside it \u201ctwin\u201d: rms {twin:.3f} (-{twin:.3f}, 0.50 times as far)" in said(page)
+    page.get_by_text("All numbers as a table").click()
+    tables = page.locator(".ia3-tables table")
+    assert tables.locator("caption").all_text_contents()[:2] == ["l_k: toy (simulated)", "l_k: twin"]
+    cells = tables.nth(1).locator("tbody tr").last.locator("th, td").all_text_contents()
+    assert (tables.count(), cells[:2], cells[4]) == (6, ["2", f"{twin:.3f}"], "0")
+    page.get_by_label("Model").select_option("twin")  # not beside itself
+    assert others.count() == 3 and page.get_by_label("beside it").input_value() == ""
+
+
+def test_on_a_phone_strips_of_one_kind_stand_in_lines_and_a_finger_hits_each(widget_page):
+    every = [row(values(layer, kind), "", kind, layer) for layer in range(24) for kind in SIZES]
+    page = widget_page(VectorExplorer({"deep": VectorSet(pd.DataFrame(every))}), width=390)
+    height, cells = page.locator(".ia3").bounding_box()["height"], page.get_by_role("gridcell")
+    page.get_by_label("l_ff", exact=True).check()
+    assert page.get_by_role("gridcell", name="l_ff").count() == cells.count() == 24 and smallest_side(cells) >= 24
+    assert page.get_by_role("row").count() == 2 and page.locator(".ia3").bounding_box()["height"] == height
+
+
+def test_keys_and_a_button_walk_over_the_known_entries_and_bars_are_as_long_as_their_counts(widget_page):
     page = widget_page(explorer(unit=20, layer=1))
     handle = page.get_by_role("slider", name="Entry of the vector")
     for key, unit in (("ArrowRight", 21), ("ArrowDown", 20), ("PageDown", 10), ("Home", 0), ("End", 23)):
@@ -165,20 +217,24 @@ def test_keys_and_a_button_walk_over_the_known_entries_and_bars_are_as_tall_as_t
     press(handle, "Home", "ArrowRight")
     assert trait(page, "unit") == sorted(models()["summary"].table.moved_units[1])[1]
     counts = np.array([count for count in models()["summary"].table.histogram[1] if count])
-    for logarithmic, height in ((False, counts), (True, np.log1p(counts))):
+    for logarithmic, length in ((False, counts), (True, np.log1p(counts))):
         page.get_by_label("logarithmic counts").set_checked(logarithmic)
-        tops = re.findall(r"V([\d.]+)h", page.locator(".ve-bars").get_attribute("d"))
-        heights = 158 - np.array(tops, dtype=float)
-        assert heights / heights.max() == pytest.approx(height / height.max(), abs=0.01)
+        ends = re.findall(r"H([\d.]+)V", page.locator(".ve-bars").get_attribute("d"))
+        lengths = np.array(ends, dtype=float) - 34
+        assert lengths / lengths.max() == pytest.approx(length / length.max(), abs=0.01)
 
 
 @pytest.mark.parametrize("touch", [False, True])
-def test_a_mouse_or_a_finger_points_at_the_entry_below_it(widget_page, touch):
+def test_a_mouse_or_a_finger_points_at_the_entry_below_it_and_scrolling_changes_nothing(widget_page, touch):
     page = widget_page(explorer(), width=390 if touch else 900, touch=touch)
     box = page.locator(".ve-lines").locator("xpath=ancestor::*[name()='svg']").bounding_box()
-    left, step, y = box["x"] + 46, (box["width"] - 72) / 24, box["y"] + 40
+    split = 34 + round(0.3 * (box["width"] - 34)) + 22
+    left, step, y = box["x"] + split, (box["width"] - 12 - split) / 24, box["y"] + 40
     if touch:
-        stroke(page, left + 5.5 * step, y, 7 * step, 0)  # the finger goes down on entry 5
+        page.touchscreen.tap(left + 3.5 * step, y)
+        stroke(page, left + 5.5 * step, y, 0, -60)
+        assert trait(page, "unit") == 3
+        stroke(page, left + 5.5 * step, y, 7 * step, 0)
     else:
         page.mouse.move(left + 12.5 * step, y)
     assert trait(page, "unit") == 12

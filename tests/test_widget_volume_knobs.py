@@ -11,12 +11,12 @@ import torch
 from numpy.testing import assert_allclose
 from widget_helpers import middle, press, set_traits, stroke, trait
 
-from ia3_lab.pictures import TASKS, draw_dots, make_grid, paint, pretrain, read_network
+from ia3_lab.pictures import LEARNED, TASKS, WEIGHTS, draw_dots, make_grid, paint, pretrain, read_network
 from ia3_lab.study.results import read_volume_knobs
 from ia3_lab.widgets import VolumeKnobs
 
 NETWORK = VolumeKnobs().network
-LEARNED, IN_REACH = [*TASKS][:11], [*TASKS][:7]
+IN_REACH = LEARNED[:7]
 METHODS = {"ia3": 12, "both": 28, "lora": 59, "full": 265}
 RUN = {"task": "spiral", "dots": 50, "seed": 7}
 pytestmark = pytest.mark.browser
@@ -61,7 +61,7 @@ def output(net: dict, p: dict, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("method", METHODS)
 def test_outputs_gradients_and_steps_of_adam_equal_torch(call, method):
     exact = partial(torch.tensor, dtype=torch.float64)
-    net = {name: exact(NETWORK[name]) for name in ("U", "b_U", "V", "b_V", "w")} | {"b_w": exact([0.0])}
+    net = {name: exact(NETWORK[name]) for name in WEIGHTS} | {"b_w": exact([0.0])}
     x, y = map(torch.tensor, draw_dots(*RUN.values()))
     begun = call("train", NETWORK, method, RUN | {"steps": 0})
     sizes = {name: value.shape for name, value in net.items()}

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
-from ia3_lab.style import FIGURE_WIDTH, LINES, MARKERS, METHOD_STYLES, SEQUENTIAL, figure_color
+from ia3_lab.style import CHART_WIDTH, FIGURE_WIDTH, LINES, MARKERS, METHOD_STYLES, SEQUENTIAL, figure_color
 
 #: Name of a series -> its values: a dict, or a DataFrame with a column for each.
 Series = Mapping[str, ArrayLike]
@@ -24,7 +24,7 @@ _SERIES = ("ia3", "lora", "k", "v", "ff", "base")
 _VECTORS = {"k": "$l_k$", "v": "$l_v$", "ff": "$l_{ff}$"}
 
 
-def axes_for(ax: Axes | None, width: float = FIGURE_WIDTH, height: float = 3.6) -> Axes:
+def axes_for(ax: Axes | None, width: float = CHART_WIDTH, height: float = 3.4) -> Axes:
     """Return the axes that were given, or those of a new figure of pyplot's, which a notebook shows."""
     if ax is None:
         from matplotlib import pyplot
@@ -79,7 +79,8 @@ def plot_lines(
         ax.errorbar(here, mean, None if spread is None else [down, up], capsize=3, elinewidth=1.3, **look)
         ax.update_datalim(np.c_[np.tile(here, 2), np.r_[mean - down, mean + up]])  # what is moved does not count
         if len(runs) > 1:
-            ax.fill_between(here, runs.min(axis=0), runs.max(axis=0), color=look["color"], alpha=0.2, linewidth=0)
+            band = {"color": look["color"], "alpha": 0.2, "linewidth": 0, "label": f"_{look['label']}"}
+            ax.fill_between(here, runs.min(axis=0), runs.max(axis=0), **band)
     ax.autoscale_view()
     return _finish(ax, **axes)
 
@@ -109,7 +110,7 @@ def plot_bars(
 ) -> Axes:
     """Draw bars, shape (n,), from the top down, side by side or stacked, with what ``write`` says; gray is hollow."""
     series = dict(series)
-    ax = axes_for(ax, FIGURE_WIDTH, 0.9 + 0.3 * len(names) * (1 if stacked else len(series)))
+    ax = axes_for(ax, height=0.9 + 0.3 * len(names) * (1 if stacked else len(series)))
     thick, left, hatches = 0.5 if stacked else 0.8 / len(series), np.zeros(len(names)), cycle(("", "//", "..", "xx"))
     for i, (name, values) in enumerate(series.items()):
         look, at = _look(name, i, roles), np.arange(len(names)) + (not stacked) * (i - (len(series) - 1) / 2) * thick
@@ -118,7 +119,7 @@ def plot_bars(
         bars = ax.barh(at, values, 0.86 * thick, left, label=look["label"], **paint)
         left = left + values if stacked else left
         if write:
-            ax.bar_label(bars, [write(value) for value in values], padding=4, fontsize="small")
+            ax.bar_label(bars, [write(value) for value in values], padding=4)
     ax.set_yticks(range(len(names)), names)
     ax.yaxis.set_inverted(True)
     ax.grid(axis="y", visible=False)
@@ -152,7 +153,8 @@ def plot_cells(
     ax = axes_for(ax, min(FIGURE_WIDTH, 1.6 + 0.62 * len(columns)), 1.6 + 0.5 * len(rows))
     image = ax.imshow(table, cmap=colors, vmin=limits[0], vmax=limits[1], aspect="auto")
     for (i, j), value in np.ndenumerate(table):
-        ink = "white" if image.to_rgba(value)[:3] @ np.array([0.3, 0.59, 0.11]) < 0.45 else "black"
+        light = np.array(image.to_rgba(value)[:3]) ** 2.2 @ (0.2126, 0.7152, 0.0722)
+        ink = "white" if light < 0.18 else "black"  # whichever contrasts more
         ax.text(j, i, "" if np.isnan(value) else write(value), ha="center", va="center", color=ink)
     for row, column in marked:
         frame = {"fill": False, "edgecolor": figure_color("lora"), "linewidth": 3.0}
@@ -183,9 +185,9 @@ def plot_histogram(
 
 def plot_entries(values: ArrayLike, kind: str, *, ax: Axes | None = None, **axes: Any) -> Axes:
     """Draw the entries of one rescaling vector, shape (d,), each as a line from 1; the kind is "k", "v" or "ff"."""
-    ax, values = axes_for(ax, FIGURE_WIDTH, 2.4), np.asarray(values)
-    low, high = np.minimum(values, 1.0), np.maximum(values, 1.0)
-    ax.vlines(np.arange(values.size), low, high, color=figure_color(kind), linewidth=0.7)
+    ax, values = axes_for(ax, height=2.4), np.asarray(values)
+    ends = np.c_[np.ones(values.size), values, np.full(values.size, np.nan)].ravel()  # one path: thousands are heavy
+    ax.plot(np.arange(values.size).repeat(3), ends, color=figure_color(kind), linewidth=0.7)
     ax.axhline(1.0, color=figure_color("text"), linewidth=1.0)
     ax.grid(axis="x", visible=False)
     return _finish(ax, **{"xlabel": "index of the entry", "ylabel": _VECTORS[kind], "xlim": (-1, values.size), **axes})
@@ -209,7 +211,7 @@ def plot_intervals(
         ax.plot([low, high], [row, row], color=looks[row]["color"], linewidth=width, solid_capstyle="butt")
         ax.plot([mean], [row], **looks[row] | {"linestyle": "none"}, markersize=8)
         text = f"{mean:+.3f} ({low:+.3f} to {high:+.3f})".replace("-", "\N{MINUS SIGN}")
-        ax.text(1.01, row, text, transform=ax.get_yaxis_transform(), va="center", fontsize="small")
+        ax.text(1.01, row, text, transform=ax.get_yaxis_transform(), va="center")
     ax.set_yticks(range(len(looks)), [look["label"] for look in looks])
     ax.grid(axis="y", visible=False)
     return _finish(ax, **{"legend": None, "ylim": (len(looks) - 0.5, -0.5), **axes})
@@ -231,10 +233,10 @@ def _draw_references(ax: Axes, hlines: Mapping[float, str], vlines: Mapping[floa
     thin = {"color": figure_color("text"), "linewidth": 1.0, "alpha": 0.8, "zorder": 1}
     for y, text in hlines.items():
         ax.axhline(y, **thin)
-        ax.annotate(text, (1, y), (-2, 3), ax.get_yaxis_transform(), "offset points", ha="right", fontsize="small")
+        ax.annotate(text, (1, y), (-2, 3), ax.get_yaxis_transform(), "offset points", ha="right")
     for x, text in vlines.items():
         ax.axvline(x, **thin)
-        ax.annotate(text, (x, 1), (4, -2), ax.get_xaxis_transform(), "offset points", va="top", fontsize="small")
+        ax.annotate(text, (x, 1), (4, -2), ax.get_xaxis_transform(), "offset points", va="top")
 
 
 def _finish(ax: Axes, legend: str | None = "best", **axes: Any) -> Axes:

@@ -23,7 +23,7 @@ def plot_rescaling_places(*, cross_attention: bool = False, ax: Axes | None = No
 
     Examples
     --------
-    >>> sum(text.get_color() == "white" for text in plot_rescaling_places().texts)
+    >>> sum(text.get_fontsize() == 16 for text in plot_rescaling_places().texts)
     3
     """
     contexts = ["x", "c"] if cross_attention else ["x"]
@@ -49,12 +49,17 @@ def plot_feed_forward_places(
     ax = axes_for(ax, FIGURE_WIDTH, 0.2 + 1.3 * len(places))
     for row, (label, position, shape) in enumerate(places):
         y, right = -2.2 * row, row == len(places) - 1
-        _text(ax, 0.0, y + 0.95, label + ("  (the paper's $l_{ff}$)" if right else ""), ha="left", fontsize=10)
+        _text(ax, 0.0, y + 0.95, label + ("  (the paper's $l_{ff}$)" if right else ""), ha="left", fontsize=12)
         _draw_chain(ax, y)
         color = figure_color("ff" if right else "bad")
-        mark = {"marker": "o" if right else "X", "markersize": 13, "color": color, "markeredgecolor": "white"}
+        mark = {
+            "marker": "o" if right else "X",
+            "markersize": 13,
+            "color": color,
+            "markeredgecolor": figure_color("surface"),
+        }
         ax.plot(_STATIONS[position], y, linestyle="none", zorder=4, **mark)
-        _text(ax, _STATIONS[position], y - 0.5, rf"$\odot$ {shape}", color=color, va="top", fontsize=10)
+        _text(ax, _STATIONS[position], y - 0.5, rf"$\odot$ {shape}", color=color, va="top", fontsize=12)
     ax.set_axis_off()
     ax.set(**{"xlim": (-0.5, 12.4), "ylim": (-2.2 * (len(places) - 1) - 1.2, 1.4), **axes})
     return ax
@@ -93,10 +98,10 @@ def _draw_chain(ax: Axes, y: float) -> None:
     """Draw the three layers at height y, with an arrow into each and one out."""
     middles = [(start + stop) / 2 for start, stop in pairwise(_STATIONS)]
     for x, name in zip(middles, ("$W_1$\nlin1", "GELU", "$W_2$\nlin2"), strict=True):
-        _box(ax, x, y, name, 1.6, 1.1, fontsize=9.5)
+        _box(ax, x, y, name, 1.6, 1.1, fontsize=12)
     for start, stop in zip([-0.1, *(x + 0.8 for x in middles)], [*(x - 0.8 for x in middles), 12.3], strict=True):
         _arrow(ax, (start, y), (stop, y), shrinkA=0, shrinkB=0)
-    _text(ax, -0.2, y, "$x$", ha="right", fontsize=11)
+    _text(ax, -0.2, y, "$x$", ha="right", fontsize=12)
 
 
 def _frame(ax: Axes, floor: float, height: float, name: str) -> None:
@@ -107,7 +112,7 @@ def _frame(ax: Axes, floor: float, height: float, name: str) -> None:
 def _pill(ax: Axes, x: float, y: float, vector: str) -> None:
     shape = FancyBboxPatch((x - 0.95, y - 0.3), 1.9, 0.6, boxstyle="round,pad=0,rounding_size=0.3")
     ax.add_patch(shape).set(facecolor=figure_color(vector), edgecolor="none")
-    _text(ax, x, y, rf"$\odot\ l_{{{vector}}}$", color="white", fontsize=16, weight="bold")
+    _text(ax, x, y, rf"$\odot\ l_{{{vector}}}$", color=figure_color("surface"), fontsize=16, weight="bold")
 
 
 def _box(ax: Axes, x: float, y: float, text: str, width: float = 2.8, height: float = 0.6, **style: Any) -> None:

@@ -91,7 +91,7 @@ def plot_equal_scores(
     ax, ends = _plane(ax, 1.0), (coordinates[0], coordinates[-1])
     ax.set(**{"xlim": ends, "ylim": ends, **axes})  # first, since the numbers on the lines stand inside
     drawn = ax.contour(coordinates, coordinates, scores, levels=7, colors=figure_color("k"), linewidths=1.0)
-    ax.clabel(drawn, fontsize=8, fmt="%.1f")
+    ax.clabel(drawn, fmt="%.1f")
     _arrow(ax, query, figure_color("text"), LINES[0])
     ax.annotate("q", query, (4, 4), textcoords="offset points", weight="bold")
     ax.plot(*np.transpose(nearby), LINES[1], color=figure_color("bad"), linewidth=1.6)

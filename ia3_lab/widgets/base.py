@@ -1,6 +1,6 @@
 """What every widget of the book shares: its script and styles, its repr, a picture for pages without JavaScript."""
 
-import io
+import base64
 import math
 import re
 from html import escape
@@ -12,11 +12,10 @@ import matplotlib.style
 from matplotlib.figure import Figure
 from traitlets import Float, TraitError
 
+from ia3_lab.figures import to_svg
 from ia3_lab.style import STYLE, figure_color, theme_css
 
 _FOLDER = Path(__file__).parent
-#: Text stays text; the page sets its font.
-_SVG = {"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans"], "image.composite_image": False}
 
 
 def _read(name: str) -> str:
@@ -66,12 +65,12 @@ class BookWidget(anywidget.AnyWidget):
 
     def picture(self) -> str:
         """Return ``figure`` in the book's style as an SVG for any page, the same bytes for the same state."""
-        with matplotlib.style.context([STYLE, _SVG], after_reset=True):
+        with matplotlib.style.context(STYLE, after_reset=True):
             figure, sentence = self.figure()
-            matplotlib.rcParams["svg.hashsalt"] = sentence  # ids differ where pictures on one page do
-            file = io.StringIO()
-            figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-        return _tidy(file.getvalue()).replace(">", f' role="img"><title>{escape(sentence)}</title>', 1)
+            svg = to_svg(figure, sentence)
+        # Text has the color of the page's text.
+        svg = re.sub(r"(?<=<t)[^>]+", lambda found: found[0].replace(figure_color("text"), "currentColor"), svg)
+        return svg.replace(">", f' role="img"><title>{escape(sentence)}</title>', 1)
 
     def _own(self) -> list[str]:
         traits = self.traits(sync=True, shown=lambda shown: shown is not False)
@@ -84,16 +83,15 @@ class BookWidget(anywidget.AnyWidget):
         if (bundle := super()._repr_mimebundle_(**kwargs)) is None:
             return None
         bundle[0]["text/plain"] = repr(self)
-        bundle[0]["text/html"] = f'<div class="widget-fallback" data-model-id="{self.model_id}">{self.picture()}</div>'
+        picture = _image(self.picture())
+        bundle[0]["text/html"] = f'<div class="widget-fallback" data-model-id="{self.model_id}">{picture}</div>'
         return bundle
 
 
-def _tidy(svg: str) -> str:
-    """Return matplotlib's SVG as an element of a page: without what styles other elements, and half as long."""
-    svg = re.sub(r"^.*?(?=<svg )|<defs>\s*<style.*?</defs>", "", svg, flags=re.DOTALL)
-    svg = svg.replace("<svg ", '<svg stroke-linejoin="round" ', 1)  # was a style of every element of the page
-    svg = re.sub(r' id="([^"]+)"', lambda found: found[0] if f"#{found[1]}" in svg else "", svg)
-    svg = re.sub(r' (d|x|y|transform)="[^"]+"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
-    svg = re.sub(r' transform="rotate\(-?0 [^"]*"', "", svg).replace("font-family: 'DejaVu Sans', sans-serif; ", "")
-    svg = re.sub(r"(?<=<t)[^>]+", lambda found: found[0].replace(figure_color("text"), "currentColor"), svg)
-    return re.sub(r"\s*\n\s*", "\n", svg)
+def _image(picture: str) -> str:
+    """Return an SVG as an image, of which no notebook that is opened but not run takes the drawing out of the words."""
+    if not picture.startswith("<svg "):
+        return picture
+    sentence = picture.partition("<title>")[2].partition("</title>")[0]
+    alone = picture.replace("<svg ", f'<svg color="{figure_color("text")}" font-family="sans-serif" ', 1)
+    return f'<img alt="{sentence}" src="data:image/svg+xml;base64,{base64.b64encode(alone.encode()).decode()}">'

@@ -37,69 +37,71 @@ function series(method, attributes, ...nodes) {
   return s("g", { class: "fs-series", style: colorOf(method), "data-method": method.name, ...attributes }, ...nodes);
 }
 
-// --- the drawings: each returns { nodes, places of the marks, height, layout, box } --------------------------------
+// --- the drawings: each returns { nodes, places of the marks, layout, box }; all are as high ------------------------
 
-/** The short bars at the ends of an interval; an end that the axis cuts off has none. at(value) -> path of one. */
-function caps({ low, high }, [least, most], at) {
-  return [low, high]
-    .filter((end) => end >= least && end <= most)
-    .map(at)
-    .join("");
-}
+const HEIGHT = 396;
+const isNarrow = (width) => width < 520;
+const wide = ({ label }) => 7 * label.length; // of a label, roughly
 
-const linear =
-  ([low, high], [from, to]) =>
-  (value) =>
-    from + ((to - from) * (clamp(value, low, high) - low)) / (high - low);
-
-/** A dotted line at the accuracy of guessing, and its name; below it, for above stand methods that learn little. */
-function guessing({ chance }, box, place, upward) {
-  if (!chance) return [];
-  const { left, right, top, bottom } = box;
-  const at = place(chance);
-  return upward
-    ? [path(`M${left} ${at}H${right}`, "fs-chance"), words(right, at + 13, "guessing", "end")]
-    : [path(`M${at} ${top}V${bottom}`, "fs-chance"), words(at + 5, bottom - 3, "guessing", "start")];
-}
-
+/** A column of the grid, shaded. */
+const band = ({ left, right, top, bottom }, x) =>
+  s("path", { d: `M${x} ${top}V${bottom}`, class: "fs-at", "stroke-width": 0.13 * (right - left) });
+/** A dotted line at the accuracy of guessing, and its name: below it, for above stand methods that learn little. */
+const guess = ({ left, right }, y) =>
+  [path(`M${left} ${y}H${right}`, "fs-chance"), words(right, y + 13, "guessing", "end")];
 const roomFor = ({ chance }) => (chance ? [chance - 0.03] : []);
 
-/** Curves over k, or marks over parameters: accuracy upward. */
+/** Curves over k, or marks over parameters: accuracy upward. The names stand beside the marks, if there is room. */
 function plane(now, rows, width) {
   const curve = now.view === "curve";
-  const box = { left: 42, right: width - 10, top: 26, bottom: width < 480 ? 276 : 316 };
+  const { chance } = now.task;
+  const room = isNarrow(width) ? 10 : 8 + Math.max(...now.methods.map(wide));
+  const box = { left: 42, right: width - room, top: 26, bottom: HEIGHT - 44 };
   const ends = rows.map(({ low, high }) => ({ low, high }));
   const range = valueRange(ends, now.view, roomFor(now.task));
   const y = linear(range, [box.bottom, box.top]);
   const across = (curve ? overKs : overParameters)(now, box);
-  const places = rows.map(({ method, k, mean }) => {
+  const places = rows.map(({ method, k, mean, low, high }) => {
     const i = now.shown.findIndex(({ name }) => name === method);
-    return { x: across.at(i, k), y: y(mean), column: curve ? k : i, method, value: mean };
+    const ends = { top: y(high), bottom: y(low) };
+    return { x: across.at(i, k), y: y(mean), ...ends, column: curve ? k : i, method, value: mean };
   });
+  const last = now.shown.map((method) => ({ ...places.findLast((one) => one.method === method.name), method }));
+  const most = Math.max(...last.map(({ x }) => x));
+  const named = last.map((one) => ({ ...one, x: curve ? most : one.x, wide: wide(one.method) }));
+  const begins = isNarrow(width) ? [] : besideMarks(named, box.top + 4, box.bottom - 8);
   const bar = (row, x) => `M${x} ${y(row.low)}V${y(row.high)}${caps(row, range, (end) => `M${x - 3} ${y(end)}h6`)}`;
-  const drawn = (method) => {
+  const drawn = (method, i) => {
     const mine = rows.map((row, j) => ({ ...row, ...places[j] })).filter((one) => one.method === method.name);
     const line = `M${mine.map((one) => `${one.x} ${one.y}`).join("L")}`;
     const bars = mine.map((one) => path(bar(one, one.x), "fs-interval"));
     const curves = curve ? [path(line, "fs-curve", DASHES[method.line])] : [];
-    return series(method, {}, ...bars, ...curves, ...mine.map((one) => mark(method, one.x, one.y)));
+    const marks = mine.map((one) => mark(method, one.x, one.y));
+    return series(method, {}, ...curves, ...bars, ...marks, ...(begins[i] ? label(method, last[i], begins[i]) : []));
   };
   const upward = { side: "left", place: y, values: ticks(...range, 5), text: (value) => fmt(value, 1) };
   const nodes = [
+    ...(curve ? [band(box, across.place(now.k))] : []),
     ...drawAxis({ box, label: "accuracy", ...upward }),
     ...drawAxis({ box, side: "bottom", lines: "ticks", ...across }),
     path(across.line ?? `M${box.left} ${box.bottom}H${box.right}`, "fs-axis"),
-    ...guessing(now.task, box, y, true),
+    ...(chance ? guess(box, y(chance)) : []),
     ...now.shown.map(drawn),
   ];
-  return { nodes, places, height: box.bottom + 44, layout: curve ? "grid" : "line", box };
+  return { nodes, places, layout: curve ? "grid" : "line", box };
+}
+
+/** A method's name, and a line to it from its mark where they are not side by side. */
+function label(method, mark, { x, y }) {
+  const apart = Math.abs(y - mark.y) > 2 || x - mark.x > 20;
+  const leader = apart ? [path(`M${mark.x + 8} ${mark.y}L${x - 3} ${y}`, "fs-leader")] : [];
+  return [...leader, words(x, y + 4, method.label, "start", "fs-label")];
 }
 
 /** The axis of k. at(i, k): where method i's mark stands; those at one k stand side by side to be seen. */
 function overKs({ ks, shown }, { left, right }) {
   const doublings = [ks[0], ks.at(-1)].map(Math.log2);
-  const margin = 8 + 0.08 * (right - left - 16);
-  const along = linear(doublings, [left + margin, right - margin]);
+  const along = linear(doublings, [left + 44, right - 30]);
   const place = (k) => along(Math.log2(k));
   const apart = Math.min(9, (0.11 * (right - left)) / shown.length);
   const at = (i, k) => place(k) + apart * (i - (shown.length - 1) / 2);
@@ -123,20 +125,19 @@ function overParameters({ shown }, { left, right, bottom }) {
 
 /** One line for each method: the interval along a horizontal axis, over the single draws. */
 function lines(now, rows, width) {
-  const narrow = width < 520;
-  const step = narrow ? 46 : 36;
-  const box = { left: narrow ? 10 : 178, right: width - 10, top: 8, bottom: 12 + step * rows.length };
+  const narrow = isNarrow(width);
+  const box = { left: narrow ? 10 : 178, right: width - 10, top: 22, bottom: HEIGHT - 42 };
   const { left, right, top, bottom } = box;
   const zero = now.view === "paired";
+  const { chance } = now.task;
   const range = valueRange(rows, now.view, zero ? [] : roomFor(now.task));
   const x = linear(range, [left + 6, right - 6]);
-  const label = zero ? `accuracy: ${now.reference.label} minus the other, same draws` : "accuracy";
-  const values = ticks(...range, narrow ? 4 : 6);
+  const step = (bottom - top) / rows.length;
   const places = rows.map(({ method, mean }, i) => {
-    return { x: x(mean), y: top + step * (i + 0.5) + (narrow ? 9 : 0), column: i, method, value: mean };
+    return { x: x(mean), y: top + step * (i + 0.5) + (narrow ? 6 : 0), column: i, method, value: mean };
   });
   const name = ({ label }, y) => {
-    if (narrow) return words(left, y - 15, label, "start", "fs-name");
+    if (narrow) return words(left, y - 12, label, "start", "fs-name");
     return words(left - 12, y + 4, label, "end", "fs-name");
   };
   const drawn = (row, i) => {
@@ -147,13 +148,26 @@ function lines(now, rows, width) {
     const marks = [...draws, path(bar, "fs-interval"), mark(method, x(row.mean), y)];
     return series(method, { "data-side": zero ? side(row) : null }, name(method, y), ...marks);
   };
+  // A line at no difference or at guessing, which on a phone leaves out the names, and what stands at its sides.
+  const level = (value, kind, said) => {
+    const at = x(value);
+    const line = narrow ? places.map(({ y }) => `M${at} ${y - 8}v22`).join("") : `M${at} ${top}V${bottom}`;
+    const fitting = said.filter(([anchor, text]) => 7 * text.length + 8 < (anchor === "end" ? at : width - at));
+    const put = ([anchor, text]) => words(at + (anchor === "end" ? -6 : 6), top - 6, text, anchor);
+    return [path(line, kind), ...fitting.map(put)];
+  };
+  const who = now.reference.label;
+  const [lower, higher] = narrow ? ["lower", "higher"] : [`${who} lower`, `${who} higher`];
+  const ways = [["end", `\u2190 ${lower}`], ["start", `${higher} \u2192`]];
+  const label = zero ? `accuracy: ${who} minus the other` : "accuracy";
+  const text = (value) => fmt(value, zero ? 2 : 1);
   const nodes = [
-    ...drawAxis({ side: "bottom", box, place: x, values, text: (value) => fmt(value, zero ? 2 : 1), label }),
-    ...(zero ? [path(`M${x(0)} ${top}V${bottom}`, "fs-zero")] : guessing(now.task, box, x, false)),
+    ...drawAxis({ side: "bottom", box, place: x, values: ticks(...range, 6), text, label }),
+    ...(zero ? level(0, "fs-zero", ways) : chance ? level(chance, "fs-chance", [["start", "guessing"]]) : []),
     path(`M${left} ${bottom}H${right}`, "fs-axis"),
     ...rows.map(drawn),
   ];
-  return { nodes, places, height: bottom + 42, layout: "rows", box };
+  return { nodes, places, layout: "rows", box };
 }
 
 // --- the chart and its reading cursor ------------------------------------------------------------------------------
@@ -174,6 +188,9 @@ function chart(tell) {
     const { x, y } = drawing.places[at];
     const { top, bottom, left, right } = drawing.box;
     set(svg, "data-reading", active);
+    for (const node of layer.querySelectorAll(".fs-series")) {
+      set(node, "data-on", active && node.dataset.method === drawing.places[at].method);
+    }
     set(cursor, "transform", `translate(${x} ${y})`);
     set(guide, "d", drawing.layout === "rows" ? `M${left} ${y}H${right}` : `M${x} ${top}V${bottom}`);
     const values = { valuemin: 1, valuemax: texts.length, valuenow: at + 1, valuetext: texts[at] };
@@ -191,7 +208,7 @@ function chart(tell) {
     const rows = drawing.layout === "rows";
     const far = ({ x, y }) => (rows ? Math.abs(point.y - y) : Math.hypot(point.x - x, point.y - y));
     const best = drawing.places.reduce((found, place, i) => (far(place) < far(drawing.places[found]) ? i : found), 0);
-    if (far(drawing.places[best]) < (rows ? 24 : 40)) move(best);
+    if (rows || far(drawing.places[best]) < 40) move(best);
   };
   svg.addEventListener("pointermove", nearest);
   svg.addEventListener("pointerdown", nearest);
@@ -204,15 +221,14 @@ function chart(tell) {
     else return;
     event.preventDefault();
   });
-  const draw = (next, readings, label, width) => {
+  const draw = (next, readings, label) => {
     const held = drawing.places[at]; // stay on the same method and column when it is still there
     drawing = next;
     texts = readings;
     const same = next.places.findIndex(({ method, column }) => method === held?.method && column === held?.column);
     const method = next.places.findIndex((place) => place.method === held?.method);
     at = same >= 0 ? same : Math.max(0, method);
-    if (!held) active = false;
-    set(svg, "viewBox", `0 0 ${width} ${next.height}`);
+    active &&= cursor.matches(":focus");
     set(svg, "aria-label", label);
     layer.replaceChildren(...next.nodes);
     show();
@@ -305,61 +321,51 @@ function kChoice(read, write) {
   return { node: place, draw };
 }
 
-const HINT = "Point at a mark, or move the reading cursor with the arrow keys.";
 const NOTES = {
-  curve:
-    "Marks joined by lines are means over the draws; bars are 95% intervals of the mean. " +
-    "Marks at one k stand side by side to be seen.",
-  lines: "Large marks are means over the draws with their 95% intervals, small dots the draws themselves.",
-  parameters: "Marks are means over the draws with 95% intervals. The head is trained by every method and not counted.",
-  paired:
-    "Small dots are the differences on single draws. " +
-    "Each interval is at 95% by itself: among several, one can exclude 0 by luck.",
+  curve: "Lines join means over the draws; bars are their 95% intervals. Marks at one k stand side by side.",
+  lines: "Large marks are means over the draws with 95% intervals, small dots the draws.",
+  parameters: "Means over the draws with 95% intervals. The head, which every method trains, is not counted.",
+  paired: "Small dots are single draws. Each interval is at 95% by itself: of several, one can exclude 0 by luck.",
 };
-const CUT = " An interval that runs past 0 or 1 is cut there and has no end bar.";
+const CUT = " Intervals that run past 0 or 1 are cut.";
 // prettier-ignore
 const VIEWS = [["curve", "by examples"], ["parameters", "by parameters"], ["paired", "head to head"]];
 const NAMES = ["task", "k", "view", "reference", "shown_methods", "numbers"];
 const DATA = ["methods", "chance", "accuracies", "quantiles"];
 
 function render({ model, el }) {
-  const todo = "Choose a task and a view; point at a mark to read it.";
+  const todo = "Choose a task and a view. Point at a mark to read it, or use the reading cursor and the arrow keys.";
   const root = frame(el, "fewshot", "Few-shot curves", todo, CHOICES);
-  const get = (names) => Object.fromEntries(names.map((name) => [name, model.get(name)]));
-  const start = get(NAMES);
-  const data = get(DATA);
-  const state = () => ({ ...data, ...get(NAMES) });
+  const start = readTraits(model, NAMES);
+  const data = readTraits(model, DATA);
+  const state = () => ({ ...data, ...readTraits(model, NAMES) });
   const settled = (name) => () => settle(state())[name];
-  const write = (name) => (value) => update(model, { [name]: value });
-  const trait = (name) => ({ read: () => model.get(name), write: write(name) });
+  const trait = (name) => traitOf(model, name);
   const choice = (label, name, options) =>
-    dropdown({ label, options, read: () => settled(name)().name, write: write(name) });
+    dropdown({ label, options, read: () => settled(name)().name, write: trait(name).write });
   const sizes = (name) => Object.keys(data.accuracies[name]);
   const only = (name) => (sizes(name).length > 1 ? "" : ` (k = ${sizes(name)[0]} only)`);
   const tasks = Object.keys(data.chance).map((name) => [name, name + only(name)]);
   const task = choice("Task", "task", tasks);
   const named = data.methods.map(({ name, label }) => [name, label]);
-  const reference = choice("Reference", "reference", named);
+  const reference = choice("Compare with", "reference", named);
   const view = segmented({ label: "View", options: VIEWS, ...trait("view") });
-  const k = kChoice(settled("k"), (value) => write("k")(Number(value)));
+  const k = kChoice(settled("k"), (value) => trait("k").write(Number(value)));
   const methods = chips(model);
   const numbers = checkbox({ label: "Show the numbers", ...trait("numbers") });
   const note = h("p", { class: "fs-note ia3-muted" });
-  const read = h("p", { class: "fs-reading" });
-  const spoken = liveRegion();
+  const live = liveRegion();
   const table = h("table", { class: "fs-table" });
   const scroll = h("div", { class: "fs-scroll", tabindex: 0, role: "group", "aria-label": "The numbers" }, table);
-  const plot = chart((said) => {
-    say(read, said ?? HINT);
-    set(read, "data-reading", Boolean(said));
-  });
+  let overview = "";
+  const plot = chart((said) => say(live.nodes[0], said ?? overview)); // the cursor speaks for itself: no status of it
   const reset = button("Reset", () => {
     update(model, start);
     plot.rest();
   });
   const row = (...nodes) => h("div", { class: "ia3-row" }, ...nodes);
-  root.append(row(task.node, reset), row(view.node), row(k.node, reference.node));
-  root.append(plot.node, read, methods.node, note, ...spoken.nodes, numbers.node, scroll);
+  root.append(row(task.node, reference.node), row(view.node, k.node, reset), plot.node, ...live.nodes);
+  root.append(methods.node, note, numbers.node, scroll);
 
   const draw = () => {
     const now = settle(state());
@@ -367,22 +373,21 @@ function render({ model, el }) {
     const width = Math.round(clamp(root.clientWidth - 32, 280, 720));
     for (const control of [task, reference, view, methods, numbers]) control.draw();
     k.draw(now.ks);
-    k.node.hidden = now.view === "curve";
-    reference.node.hidden = now.view !== "paired";
-    for (const node of [plot.node, read, note]) set(node, "hidden", rows.length === 0);
+    live.say((overview = describe(state())));
     const single = now.view === "curve" && now.ks.length === 1;
     const drawn = single || now.view === "paired" ? lines : plane;
     const readings = rows.map((one) => reading(state(), one));
-    if (rows.length) plot.draw(drawn(now, rows, width), readings, chartLabel(now), width);
+    set(plot.node, "viewBox", `0 0 ${width} ${HEIGHT}`);
+    set(plot.node, "data-empty", !rows.length);
+    if (rows.length) plot.draw(drawn(now, rows, width), readings, chartLabel(now));
     say(note, NOTES[single ? "lines" : now.view] + (rows.some((one) => cutOff(one, now.view)) ? CUT : ""));
     scroll.hidden = !now.numbers || !rows.length;
     table.replaceChildren(...(scroll.hidden ? [] : tableOf(now, rows)));
-    spoken.say(describe(state()));
   };
-  let wide = root.clientWidth; // the drawing follows the width, not its own height
+  let known = root.clientWidth; // the drawing follows the width, not its own height
   const resized = () => {
-    if (root.clientWidth === wide) return;
-    wide = root.clientWidth;
+    if (root.clientWidth === known) return;
+    known = root.clientWidth;
     draw();
   };
   const leave = [bind(model, NAMES, draw), onResize(root, resized)];

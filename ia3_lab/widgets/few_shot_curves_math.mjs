@@ -71,16 +71,31 @@ export function ticks(low, high, count) {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => snap((first + i) * step, step));
 }
 
+/** The short bars at the ends of an interval; an end that the axis cuts off has none. at(value) -> path of one. */
+export function caps({ low, high }, [least, most], at) {
+  return [low, high]
+    .filter((end) => end >= least && end <= most)
+    .map(at)
+    .join("");
+}
+
+/** What maps one interval, linearly, to another; values outside to its ends. */
+export const linear =
+  ([low, high], [from, to]) =>
+  (value) =>
+    from + ((to - from) * (clamp(value, low, high) - low)) / (high - low);
+
 /** Where numbers of parameters stand on a logarithmic axis, from 0 to 1: 0 parameters at its left, before a gap. */
 export function parameterAxis(counts) {
   const some = counts.filter((count) => count > 0);
   const zero = some.length < counts.length;
-  const low = some.length ? Math.floor(Math.log10(Math.min(...some)) + 1e-9) : 0;
-  const high = some.length ? Math.max(low + 1, Math.ceil(Math.log10(Math.max(...some)) - 1e-9)) : 1;
-  const start = zero ? 0.18 : 0.02;
-  const along = (count) => start + ((0.98 - start) * (Math.log10(count) - low)) / (high - low);
+  const low = Math.log10(Math.min(...some, 1e9));
+  const high = Math.max(low + 1, Math.log10(Math.max(...some, 1)));
+  const start = zero ? 0.2 : 0.04;
+  const along = (count) => start + ((0.96 - start) * (Math.log10(count) - low)) / (high - low);
   const place = (count) => (count === 0 ? 0.05 : along(count));
-  const powers = Array.from({ length: high - low + 1 }, (_, i) => 10 ** (low + i));
+  const first = Math.ceil(low - 1e-9);
+  const powers = Array.from({ length: Math.floor(high + 1e-9) - first + 1 }, (_, i) => 10 ** (first + i));
   const marks = [...(zero ? [0] : []), ...powers].map((count) => [count, place(count)]);
   return { marks, places: counts.map(place), zero };
 }
@@ -89,6 +104,46 @@ export function parameterAxis(counts) {
 export function beside(places, i) {
   const near = places.map((_, j) => j).filter((j) => Math.abs(places[j] - places[i]) < 0.012);
   return 12 * (near.indexOf(i) - (near.length - 1) / 2);
+}
+
+const GAP = 17; // between two labels, from line to line
+/** Positions as near as can be to the wanted ones, in their order, at least a gap apart and from low to high. */
+export function spread(wanted, gap, low, high) {
+  const order = wanted.map((_, i) => i).sort((a, b) => wanted[a] - wanted[b] || a - b);
+  const blocks = []; // of neighbors that touch: where the first one stands less its rank's gaps, and how many they are
+  order.forEach((i, rank) => {
+    let block = { start: wanted[i] - rank * gap, n: 1 };
+    while (blocks.length && blocks.at(-1).start > block.start) {
+      const { start, n } = blocks.pop();
+      block = { start: (start * n + block.start * block.n) / (n + block.n), n: n + block.n };
+    }
+    blocks.push(block);
+  });
+  const starts = blocks.flatMap(({ start, n }) => Array(n).fill(clamp(start, low, high - gap * (order.length - 1))));
+  const found = [];
+  order.forEach((i, rank) => (found[i] = starts[rank] + rank * gap));
+  return found;
+}
+
+/**
+ * Where the labels of marks { x, y, top, bottom, wide } begin, each { x, y }: to the right of its mark. Marks whose
+ * labels might meet each other or an interval, from top to bottom, share a column right of them all.
+ */
+export function besideMarks(marks, low, high) {
+  const reach = (GAP * (marks.length + 2)) / 2; // to where a label can be pushed
+  let groups = [];
+  for (const mark of [...marks].sort((a, b) => a.x - b.x)) {
+    const near = ({ y }) => mark.top < y + reach && mark.bottom > y - reach;
+    const meets = (group) => mark.x - group.at(-1).x < 28 + Math.max(...group.map(({ wide }) => wide));
+    const met = groups.filter((group) => meets(group) && group.some(near));
+    groups = [...groups.filter((group) => !met.includes(group)), [...met.flat(), mark]];
+  }
+  const found = new Map();
+  for (const group of groups) {
+    const wanted = group.map(({ y }) => y);
+    spread(wanted, GAP, low, high).forEach((y, i) => found.set(group[i], { x: group.at(-1).x + 14, y }));
+  }
+  return marks.map((mark) => found.get(mark));
 }
 
 /** 10000 -> "10 k". */
@@ -135,55 +190,57 @@ export function digits(value) {
   return fmt(value < 0 ? -kept : kept, 3);
 }
 
-/** "a, b and c"; where the words hold commas themselves, "a; b; and c". */
-export function andList(words) {
-  if (words.length < 2) return words.join("");
-  const mark = words.some((word) => word.includes(",")) ? ";" : "";
-  return `${words.slice(0, -1).join(mark ? "; " : ", ")}${mark} and ${words.at(-1)}`;
-}
-
+const so = (row) => `it is ${["lower", "too close to call", "higher"][side(row) + 1]}`;
 const labelOf = (methods, row) => methods.find(({ name }) => name === row.method).label;
 const ends = (row) => `95% interval ${digits(row.low)} to ${digits(row.high)}`;
 
-/** The live sentence. */
+/** The live sentence while the cursor rests: at one k, how far the means lie apart, and what pairing the draws says. */
 export function describe(state) {
-  const { task, ks, k, view, reference, shown, draws, methods } = settle(state);
-  const rows = rowsOf(state);
+  const { task, k, view, reference, shown, draws, methods } = settle(state);
   if (!shown.length) return "Choose at least one method.";
-  if (!rows.length) return `Choose a method to compare with ${reference.label}.`;
-  const size = view === "curve" ? ks.at(-1) : k;
-  const where = `${task.name}, k = ${size}, ${draws} draws`;
-  if (view === "paired") return `${where}: ${sides(rows, reference, methods)}`;
-  const last = rows.filter((row) => row.k === size).sort((a, b) => a.mean - b.mean);
-  const name = (row) => `${labelOf(methods, row)} (${digits(row.mean)})`;
-  if (last.length > 1) {
-    const means = `the means run from ${name(last[0])} to ${name(last.at(-1))}`;
-    return `${where}: ${means}. Whether two methods differ, their paired difference says.`;
-  }
-  return `${where}: the mean of ${labelOf(methods, last[0])} is ${digits(last[0].mean)}, its ${ends(last[0])}.`;
+  const others = rowsOf({ ...state, view: "paired" });
+  const where = `${task.name}, k = ${k}.`;
+  const told = others.length ? ` On the same ${draws} draws, ${sides(others, reference, methods)}.` : "";
+  if (view === "paired") return told ? where + told : `Choose a method to compare with ${reference.label}.`;
+  const means = rowsOf({ ...state, view: "parameters" }).sort((a, b) => a.mean - b.mean);
+  const name = (row) => `${digits(row.mean)} (${labelOf(methods, row)})`;
+  const [low, high] = [means[0], means.at(-1)];
+  const range = means.length > 1 ? `Means from ${name(low)} to ${name(high)}` : `Mean ${name(low)}, ${ends(low)}`;
+  return `${where} ${range}.${told}`;
 }
 
-/** Which methods the reference lies above and below. */
+/** Which methods the reference lies above and below, and which are too close to call: a name, or how many. */
 function sides(rows, reference, methods) {
-  const group = (way) => andList(rows.filter((row) => side(row) === way).map((row) => labelOf(methods, row)));
+  const group = (way) => {
+    const found = rows.filter((row) => side(row) === way);
+    return found.length > 1 ? `${found.length} methods` : found.map((row) => labelOf(methods, row)).join("");
+  };
   const [above, level, below] = [group(1), group(0), group(-1)];
-  if (!above && !below) return `no 95% interval excludes 0, so no difference from ${reference.label} is established.`;
+  if (!above && !below) return `no 95% interval excludes 0, so no difference from ${reference.label} is established`;
   const said = [above && `above ${above}`, below && `below ${below}`].filter(Boolean).join(", but ");
-  const rest = level ? ` The interval holds 0 for ${level}.` : "";
-  return `the 95% interval excludes 0 and puts ${reference.label} ${said}.${rest}`;
+  return `95% intervals put ${reference.label} ${said}${level && `. Too close to call: ${level}`}`;
 }
 
-/** What the cursor reads at a row. */
+/** The live sentence while the cursor is on a row: its numbers, and its difference to the reference or its neighbor. */
 export function reading(state, row) {
-  const { view, reference, methods } = settle(state);
+  const { task, view, reference, shown, methods, accuracies, quantiles } = settle(state);
   const { label, parameters } = methods.find(({ name }) => name === row.method);
   if (view === "paired") {
     const won = row.values.filter((value) => value > 0).length;
     const tied = row.values.filter((value) => value === 0).length;
     const tally = `higher on ${won} of ${row.values.length} draws${tied ? `, equal on ${tied}` : ""}`;
-    return `${reference.label} minus ${label}, k = ${row.k}: ${digits(row.mean)}, ${ends(row)}; ${tally}.`;
+    const told = `${reference.label} minus ${label}, k = ${row.k}: ${digits(row.mean)}, ${ends(row)}`;
+    return `${told}; ${tally}, so ${so(row)}.`;
   }
   const size = view === "parameters" ? `, ${fmtCount(parameters)} parameters` : "";
-  const draws = `draws from ${digits(Math.min(...row.values))} to ${digits(Math.max(...row.values))}`;
-  return `${label}, k = ${row.k}${size}: mean ${digits(row.mean)}, ${ends(row)}; ${draws}.`;
+  const told = `${label}, k = ${row.k}${size}: mean ${digits(row.mean)}, ${ends(row)}.`;
+  const cell = accuracies[task.name][row.k];
+  const minus = ({ name }) => interval(paired(cell[row.method], cell[name]), quantiles);
+  const gaps = shown.filter(({ name }) => name !== row.method).map((one) => ({ ...one, ...minus(one) }));
+  const far = ({ mean }) => (mean < 0 ? 1 - mean : mean); // the nearest below, else the nearest above
+  const next = row.method === reference.name ? gaps.sort((a, b) => far(a) - far(b))[0] : reference;
+  if (!next) return told;
+  const gap = minus(next);
+  const range = `${digits(gap.mean)} (${digits(gap.low)} to ${digits(gap.high)})`;
+  return `${told} Minus ${next.label}, on the same draws: ${range}, so ${so(gap)}.`;
 }

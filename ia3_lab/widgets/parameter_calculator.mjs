@@ -126,6 +126,36 @@ export function describe({ name, rank, targets, sizes }, numbers) {
   return `${ia3} LoRA of rank ${rank} on ${there} learns ${fmtCount(numbers.lora)}: ${more}.`;
 }
 
+/** The presets as the list shows them: [[kind of model, names], ...], families together, each from small to large. */
+export function families(presets) {
+  const kinds = { encoders: [], decoders: [], both: [] };
+  const size = (name) => presets[name].base_parameters, family = (name) => name.match(/[a-z]+/)[0];
+  for (const name of Object.keys(presets).sort((one, other) => size(one) - size(other))) {
+    kinds[presets[name].num_decoder_layers ? "both" : /bert/.test(name) ? "encoders" : "decoders"].push(name);
+  }
+  const first = (names, name) => names.findIndex((other) => family(other) === family(name));
+  const inFamilies = (names) => [...names].sort((one, other) => first(names, one) - first(names, other));
+  const label = (kind) => (kind === "both" ? "encoder and decoder" : kind);
+  return Object.entries(kinds).map(([kind, names]) => [label(kind), inFamilies(names)]);
+}
+
+/** Where the numbers come from: a table for each adapter and the base, with a row for each vector or matrix. */
+export function tablesOf({ sizes, rank, targets, vectors }) {
+  const heads = ["", "shape", "how many", "parameters"];
+  const line = (role, shape, total) => [role, shape.map(fmtCount).join(" \u00d7 "),
+    fmtCount(instances(sizes, role)), fmtCount(total)];
+  const learned = VECTORS.filter((role) => vectors.includes(role));
+  const length = (role) => (role === "l_ff" ? sizes.d_ff : keyWidth(sizes));
+  const shape = (role) => matrixShape(sizes, role);
+  return [
+    ["IA\u00b3", heads, learned.map((role) => line(role, [length(role)], countIa3(sizes, [role])))],
+    [`LoRA of rank ${rank}: two thin matrices beside each of these`, heads,
+      adapted(sizes, targets).map((role) => line(role, shape(role), countLora(sizes, rank, [role])))],
+    ["the base's matrices, without embeddings", heads, adapted(sizes, MATRICES).map((role) =>
+      line(role, shape(role), shape(role)[0] * shape(role)[1] * instances(sizes, role)))],
+  ];
+}
+
 const POWERS = { 0: "1", 3: "1 k", 6: "1 M", 9: "1 B", 12: "1 T", 15: "1000 T" };
 const UNIT = "parameters; each line is ten times the one before";
 const NAMES = ["preset", "custom", "rank", "targets", "vectors", "dtype", "scale"];
@@ -239,8 +269,10 @@ function render({ model, el }) {
     const { d_head, base_parameters, ...own } = sizes();     // "custom" begins at the model on show
     update(model, preset === "custom" && !custom() ? { preset, custom: own } : { preset });
   };
-  const names = [...Object.keys(presets).map((name) => [name, name]), ["custom", "custom sizes \u2026"]];
-  const chooser = dropdown({ label: "Model", options: names, read: () => model.get("preset"), write: choose });
+  const options = [["custom", "custom sizes \u2026"]];
+  const chooser = dropdown({ label: "Model", options, read: () => model.get("preset"), write: choose });
+  chooser.input.prepend(...families(presets).map(([label, names]) =>
+    h("optgroup", { label }, ...names.map((name) => h("option", { value: name }, name)))));
   const rank = slider({ label: "Rank of LoRA", min: 1, max: MAX_RANK, step: 1, ...traitOf(model, "rank"),
     text: (value) => `r = ${value}` });
   const vectors = choices(model, "vectors", "IA³ learns", VECTORS);
@@ -250,13 +282,15 @@ function render({ model, el }) {
   const scale = segmented({ label: "Bars", options: [["log", "powers of ten"], ["linear", "to scale"]],
     ...traitOf(model, "scale") });
   const fields = sizeFields(model, identity), bars = chart(), numbers = table(), spoken = liveRegion();
+  let shown = null;                                          // the last state that makes a model
+  const every = numberTables(() => (shown ? tablesOf(shown) : []));
   const wrong = h("p", { class: "pc-wrong", id: identity, role: "alert" });
   const scroll = h("div", { class: "pc-scroll", tabindex: 0, role: "group", "aria-label": "Table of both adapters" },
     numbers.node);
   const result = h("div", {}, bars.node, scroll);
   root.append(h("div", { class: "ia3-row" }, chooser.node, dtype.node, button("Reset", () => update(model, start))),
     fields.node, wrong, rank.node, vectors.node, targets.node, scale.node, result,
-    ...spoken.nodes);
+    ...spoken.nodes, every.node);
 
   const draw = () => {
     const now = sizes(), problem = custom() ? problemWith(now) : null;
@@ -269,11 +303,16 @@ function render({ model, el }) {
     wrong.hidden = !problem;
     set(result, "data-stale", Boolean(problem)); // the last counts stay, dimmed
     say(wrong, problem?.text ?? "");
-    if (problem) return spoken.say("Shown are the counts of the last sizes that make a model.");
-    const state = { sizes: now, ...readTraits(model, ["rank", "targets", "vectors", "dtype"]) };
+    result.hidden = Boolean(problem) && !shown;
+    if (problem) {
+      const stale = "Shown are the counts of the last sizes that make a model.";
+      return spoken.say(shown ? stale : "These sizes make no model.");
+    }
+    const state = shown = { sizes: now, ...readTraits(model, ["rank", "targets", "vectors", "dtype"]) };
     const found = summarize(state);
     bars.draw(found, state.rank, custom(), model.get("scale") === "linear");
     numbers.draw(found, custom());
+    every.draw();
     spoken.say(describe({ ...state, name: custom() ? "these sizes" : model.get("preset") }, found));
   };
   return bind(model, NAMES, draw);

@@ -1,4 +1,4 @@
-"""The vector explorer: any rescaling vector of any model at hand, as a histogram and entry by entry."""
+"""The vector explorer: all rescaling vectors of the models at hand side by side, and one of them entry by entry."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -37,28 +37,30 @@ def summarize(values: ArrayLike) -> dict[str, Any]:
 
     What lies below and above the bins of the published vectors is counted as well.
     """
-    values = np.asarray(values, dtype=float)
+    away = np.abs((values := np.asarray(values, dtype=float)) - 1)
     below, *histogram, above = np.histogram(values, [-np.inf, *EDGES, np.inf])[0].tolist()
-    figures = {"entries": values.size, "mean": values.mean(), "rms": np.sqrt(np.mean((values - 1) ** 2))}
-    counts = {"near_one": (np.abs(values - 1) <= 0.2).sum(), "negatives": (values < 0).sum()}
+    figures = {"entries": values.size, "rms": np.sqrt(np.mean(away**2)), "negatives": (values < 0).sum()}
+    counts = {"near_one": (away <= 0.2).sum(), "outside_half": (away > 0.5).sum()}
     spread = {"below": below, "histogram": np.array(histogram), "above": above}
     return figures | counts | spread | {"moved_units": np.arange(values.size), "moved_values": values}
 
 
 class VectorExplorer(BookWidget):
-    """Draw one vector of one model: how its entries are spread around 1, and each entry's deviation from 1.
+    """Draw all vectors of one or two models on one axis, and one vector large: how its entries are spread around 1.
 
-    ``models`` maps names to what can be chosen; ``model``, ``part``, ``kind`` and ``layer`` choose, or come close. The
-    entry to point at is ``unit``, -1 the one farthest from 1. ``log_counts`` makes single entries visible.
+    ``models`` maps names to what can be chosen; ``model``, ``part``, ``kind`` and ``layer`` choose, or come close, and
+    ``other`` is the model beside it, "" for none. The entry to point at is ``unit``, -1 the one farthest from 1.
+    ``log_counts`` makes single entries visible.
 
     Examples
     --------
     >>> table = pd.DataFrame([{"part": "", "kind": "k", "layer": 0, **summarize([1.0, 1.5, 0.9])}])
     >>> VectorExplorer({"toy": VectorSet(table)}).figure()[1]
-    'toy, l_k, layer 0: 3 entries. Rms deviation from 1: 0.294; 66.7% within 0.8 to 1.2; none negative.'
+    'toy, l_k, layer 0: 3 entries. Rms deviation from 1: 0.294; 66.7% within 0.2, none beyond 0.5; none negative.'
     """
 
     model = Unicode().tag(sync=True)
+    other = Unicode().tag(sync=True)
     part = Enum(("", "encoder", "decoder", "cross"), "").tag(sync=True)
     kind = Enum(_KINDS, "k").tag(sync=True)
     layer = Int(0, min=0).tag(sync=True)
@@ -71,35 +73,38 @@ class VectorExplorer(BookWidget):
         self._sets, described = dict(models), []
         for name, one in self._sets.items():
             known = one.table.assign(known=one.table.moved_units.map(len))
-            sent = ["part", "kind", "layer", "entries", "mean", "rms", "near_one", "negatives", "known"]
-            described.append(one._asdict() | {"name": name, "table": known[sent].to_dict("records")})
+            sent = ["part", "kind", "layer", "entries", "rms", "near_one", "outside_half", "negatives", "known"]
+            described.append(one._asdict() | {"name": name, "table": known[sent].round(6).to_dict("records")})
         self.set_trait("models", described)
         self.set_trait("numbers", b"".join(map(_packed, self._sets.values())))
         super().__init__(**{"model": next(iter(self._sets))} | traits)
 
-    def _row(self) -> pd.Series:
-        """Return the vector on show: of the first part, the last kind, the nearest layer where there is no such one."""
-        table = self._sets[self.model].table.sort_values("layer", kind="stable")
-        there = table[table.part == (self.part if self.part in {*table.part} else table.part.iloc[0])]
-        kinds = [kind for kind in _KINDS if kind in {*there.kind}]
-        alike = there[there.kind == (self.kind if self.kind in kinds else kinds[-1])]
-        return alike.iloc[(alike.layer - self.layer).abs().argmin()]
-
     def figure(self) -> tuple[Figure, str]:
         """Return the histogram, above the entries that are known one by one, and the vector's figures in words."""
-        row = self._row()
-        part = "cross-attention" if row.part == "cross" else row.part
-        place = [self.model, f"l_{row.kind}", *filter(None, [part]), f"layer {row.layer}"]
-        title = "Simulated: " * self._sets[self.model].simulated + ", ".join(place)
+        row = _nearest((chosen := self._sets[self.model]).table, self.part, self.kind, self.layer)
+        part = {"": [], "cross": ["cross-attention"]}.get(row.part, [row.part])
+        title = "Simulated: " * chosen.simulated + ", ".join([self.model, f"l_{row.kind}", *part, f"layer {row.layer}"])
+        spread, other = {row.kind: row.histogram}, self._sets.get(self.other, chosen)
+        if other is not chosen and row.kind in {*other.table.kind}:
+            there = _nearest(other.table[other.table.kind == row.kind], row.part, row.kind, row.layer)
+            spread[self.other + " (simulated)" * other.simulated] = there.histogram
         values, known = np.full(row.entries, np.nan), len(row.moved_units)
         values[row.moved_units] = row.moved_values
-        drawn = Figure(figsize=(FIGURE_WIDTH, 4.8))
-        upper, lower = drawn.subplots(2)
-        plot_histogram({row.kind: row.histogram}, bins=EDGES, counted=True, ax=upper, title=title)
+        upper, lower = Figure(figsize=(FIGURE_WIDTH, 4.8)).subplots(2)
+        plot_histogram(spread, bins=EDGES, counted=True, ax=upper, title=title)
         plot_entries(values, row.kind, ax=lower, title=f"the {known} farthest from 1" if known < row.entries else "")
-        lower.collections[0].set_rasterized(True)  # thousands of lines would be as many paths
-        figures = f"Rms deviation from 1: {row.rms:.3f}; {row.near_one / row.entries:.1%} within 0.8 to 1.2"
-        return drawn, f"{title}: {row.entries:,} entries. {figures}; {row.negatives or 'none'} negative."
+        shares = f"{row.near_one / row.entries:.1%} within 0.2, {row.outside_half or 'none'} beyond 0.5"
+        figures = f"Rms deviation from 1: {row.rms:.3f}; {shares}; {row.negatives or 'none'} negative."
+        return upper.figure, f"{title}: {row.entries:,} entries. {figures}"
+
+
+def _nearest(table: pd.DataFrame, part: str, kind: str, layer: int) -> pd.Series:
+    """Return a vector: of the first part, the last kind, the nearest layer where there is no such one."""
+    there = table[table.part == (part if part in {*table.part} else table.part.iloc[0])]
+    there = there.sort_values("layer", kind="stable")
+    kinds = sorted({*there.kind}, key=_KINDS.index)
+    alike = there[there.kind == (kind if kind in kinds else kinds[-1])]
+    return alike.iloc[(alike.layer - layer).abs().argmin()]
 
 
 def _packed(vectors: VectorSet) -> bytes:

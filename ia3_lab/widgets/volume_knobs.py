@@ -8,11 +8,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from traitlets import Bool, Dict, Enum, Int, List
 
-from ia3_lab.pictures import TASKS, make_grid, paint, read_network
+from ia3_lab.pictures import LEARNED, TASKS, WEIGHTS, make_grid, paint, read_network
 from ia3_lab.style import BLUE, FIGURE_WIDTH, ORANGE, figure_color
 from ia3_lab.widgets.base import BookWidget, Number
 
-_TASKS = [*TASKS][:11]  # without those that a line divides
 _PICTURES = 12
 
 
@@ -35,7 +34,7 @@ class VolumeKnobs(BookWidget):
         Show one task, and only IA3 on the last layer.
     """
 
-    task = Enum(_TASKS, "corner").tag(sync=True)
+    task = Enum(LEARNED, "corner").tag(sync=True)
     dots = Enum((20, 50, 200), 50).tag(sync=True)
     seed = Int(1, min=1, max=10_000).tag(sync=True)
     volumes = List(Number(min=-100, max=100), [1.0] * _PICTURES, minlen=_PICTURES, maxlen=_PICTURES).tag(sync=True)
@@ -48,7 +47,7 @@ class VolumeKnobs(BookWidget):
 
     def __init__(self, network: Mapping[str, Any] | None = None, **traits: Any) -> None:
         book = read_network()
-        unnamed = book | {"names": [f"number {i + 1}" for i in range(_PICTURES)], "hands": {}, "tasks": [["", _TASKS]]}
+        unnamed = book | {"names": [f"number {i + 1}" for i in range(_PICTURES)], "hands": {}, "tasks": [["", LEARNED]]}
         content = book if network is None else unnamed | dict(network)
         self.set_trait(
             "network", {name: getattr(one, "tolist", lambda one=one: one)() for name, one in content.items()}
@@ -58,7 +57,7 @@ class VolumeKnobs(BookWidget):
     def figure(self) -> tuple[Figure, str]:
         """Return the twelve pictures at the reader's volumes and their sum, and the share that is right."""
         grid, loud = make_grid(40), np.array(self.volumes)
-        pictures, z = paint({name: np.array(self.network[name]) for name in ("U", "b_U", "V", "b_V", "w")}, grid, loud)
+        pictures, z = paint({name: np.array(self.network[name]) for name in WEIGHTS}, grid, loud)
         soft = [values / (1 + np.abs(values)) for values in (1.1 * loud * pictures, 1.6 * z)]
         soft = [(4 * values).round().reshape(40, 40, -1) / 4 for values in soft]  # few colors: a small file
         look = {

@@ -1,0 +1,74 @@
+"""What `pip install` brings: the package, all of it and nothing else, that does what the README says."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+import ia3_lab
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILT_FROM = ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+KINDS = (".py", ".typed", ".toml", ".json", ".jsonl", ".tsv", ".mplstyle", ".mjs", ".css")
+
+
+def build(source: Path, kind: str) -> Path:
+    """Build a wheel or an sdist as `python -m build --no-isolation` does."""
+    script = f"from setuptools import build_meta; print(build_meta.build_{kind}('dist'))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=source, capture_output=True, text=True, check=True)
+    return source / "dist" / done.stdout.split()[-1]
+
+
+def members(wheel: Path) -> dict[str, int]:
+    return {file.filename: file.CRC for file in zipfile.ZipFile(wheel).infolist()}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = tmp_path_factory.mktemp("source")
+    for name in BUILT_FROM:
+        shutil.copy(ROOT / name, source)
+    for folder in ("ia3_lab", "tests"):  # of which the second must stay out
+        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    return build(source, "wheel")
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> None:
+    files = [path for path in (ROOT / "ia3_lab").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert {path.suffix for path in files} == set(KINDS)
+    inside = {name for name in members(wheel) if ".dist-info/" not in name}
+    assert inside == {path.relative_to(ROOT).as_posix() for path in files}
+
+
+def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    with tarfile.open(build(wheel.parent.parent, "sdist")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    assert members(build(source, "wheel")) == members(wheel)
+
+
+def test_the_quick_start_of_the_readme_runs_as_it_stands_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf8"), re.M | re.S)
+    assert len(blocks) == 1
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    (tmp_path / "start.py").write_text(f"{blocks[0]}\nimport ia3_lab; print(ia3_lab.__file__, ia3_lab.__version__)")
+    known = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    command = [sys.executable, "start.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=known, capture_output=True, text=True, check=True)
+    counted, imported = done.stdout.splitlines()
+    assert f"print(freeze_except(model, adapter_parameters(model).values()))  # {counted}" in blocks[0]
+    assert imported == f"{tmp_path / 'installed' / 'ia3_lab' / '__init__.py'} {ia3_lab.__version__}"
+
+
+def test_the_version_stands_in_one_place_and_its_copies_agree() -> None:
+    version = ia3_lab.__version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf8"))["version"] == version
+    newest = re.search(r"^## (\S+)(.*)$", (ROOT / "CHANGELOG.md").read_text("utf8"), re.M)
+    assert newest[1] == version and re.fullmatch(r" \((unreleased|\d{4}-\d\d-\d\d)\)", newest[2])
