@@ -280,6 +280,7 @@ def test_no_change_of_a_trait_changes_the_height_in_a_chapter_s_column_and_on_a_
         }
         return [...heights];
     }"""
+    page.add_style_tag(content="body { font-family: system-ui, sans-serif; }")  # as on the site: a wide font, here
     for width in (704, 374):
         page.set_viewport_size({"width": width, "height": 800})
         heights = page.evaluate(measure, [name, TRAITS[name]])

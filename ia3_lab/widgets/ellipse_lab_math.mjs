@@ -190,7 +190,7 @@ export function effect(factor) {
 
 /** The turn of the probe, in words. */
 export function turnWords(turn) {
-  if (turn == null) return "The probe x lands on the origin and has no direction left.";
+  if (turn == null) return "The probe x lands on the origin.";
   if (Math.abs(turn) < 0.05) return "The probe x keeps its direction.";
   if (Math.abs(turn) > 179.95) return "The probe x is reversed.";
   return `The probe x turns ${fmt(Math.abs(turn), 1)}° ${turn > 0 ? "counterclockwise" : "clockwise"}.`;
@@ -262,7 +262,7 @@ const WHY = {
 
 /** What can be dragged, and what the lines mean. */
 function hintOf({ mode, target }) {
-  const goal = { none: "", rotation: " Green: where the F should go." }[target] ?? " Green: the target.";
+  const goal = { none: "", rotation: " Green: the F's goal." }[target] ?? " Green: the goal.";
   return `Drag ${mode === "lora" ? "a vector" : "l₁, l₂"} or the probe x. Dashed: before. Solid: after.${goal}`;
 }
 

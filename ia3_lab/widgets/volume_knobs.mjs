@@ -197,7 +197,7 @@ function cards(colorPair, write) {
   const face = (name) => {
     const texts = { count: h("small"), right: h("b"), words: h("small") };
     const part = (parts[name] = { thumb: painting(SMALL, colorPair), ...texts, bar: h("i") });
-    return [h("strong", {}, WAYS[name][0]), part.count, part.thumb.node, h("span", {}, part.right, part.words),
+    return [h("strong", {}, WAYS[name][0]), part.count, part.thumb.node, h("span", {}, part.right, " ", part.words),
       h("span", { class: "vk-meter", "aria-hidden": "true" }, part.bar)];
   };
   const rows = [["", Object.keys(WAYS)]];
@@ -212,7 +212,7 @@ function cards(colorPair, write) {
       const fresh = results[name].steps === 0;
       set(part.thumb.node, "data-fresh", fresh);
       say(part.right, fresh ? "" : percent(results[name].right));
-      say(part.words, fresh ? "not trained yet" : " right");
+      say(part.words, fresh ? "not trained yet" : "right");
       part.bar.style.width = fresh ? 0 : `${100 * results[name].right}%`;
     }
   };
