@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,14 +52,14 @@ def home(tmp_path: Path) -> Iterator[str]:
                 urllib.request.urlopen(f"{address}/api").close()
                 break
             except OSError:
-                pass
+                time.sleep(0.2)
         yield address
         server.terminate()
 
 
 def test_a_drag_is_heard_by_observe_and_a_trait_set_in_python_moves_the_picture(home: str, browser: Any) -> None:
     page = browser.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(60_000)
     page.goto(f"{home}/lab/tree/try.ipynb")
     cells = page.locator(".jp-Notebook .jp-CodeCell")
 
