@@ -10,10 +10,13 @@
 
   const make = (name, ...properties) => Object.assign(document.createElement(name), ...properties);
 
-  // A figure and its downloads, as large as the window. Escape closes it, and so does a click beside the picture.
+  // A figure and its downloads, as large as the window. Escape closes it, and so does a click beside the picture; one on it comes nearer.
   const dialog = make("dialog", { className: "figure-dialog" });
   document.body.append(dialog);
-  dialog.addEventListener("click", ({ target }) => !target.closest("a, img") && dialog.close());
+  dialog.addEventListener("click", ({ target }) => {
+    if (target.matches("img")) target.parentElement.classList.toggle("near");
+    else if (!target.closest("a")) dialog.close();
+  });
 
   /** Make one button of a figure's links; with it, or a click on the figure, the figure opens. */
   function enlargeable(files) {

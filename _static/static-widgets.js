@@ -258,7 +258,7 @@
       if (away) el.before(back);
       else if (isIntersecting === back.isConnected) forget();
       if (away && byKeys) back.focus({ preventScroll: true });
-    });
+    }, { rootMargin: "-48px 0px 0px" });          // what lies under the page's header is out of sight
     forget = () => { watch.disconnect(); over.abort(); back.remove(); };
     back.addEventListener("click", () => {
       forget();

@@ -17,7 +17,7 @@ def to_svg(figure: Figure, key: str = "") -> str:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": key or "ia3"}):
         figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = re.sub(r"^.*?(?=<svg )|<defs>\s*<style.*?</defs>", "", file.getvalue(), flags=re.DOTALL)
-    font = "" if key else 'font-family="sans-serif" '
+    font = "" if key else 'font-family="DejaVu Sans, Verdana, sans-serif" '
     svg = svg.replace("<svg ", f'<svg {font}stroke-linejoin="round" ', 1)  # was a style of every element of the page
     svg = re.sub(r' id="([^"]+)"', lambda found: found[0] if f"#{found[1]}" in svg else "", svg)
     svg = re.sub(r'(?<= d=")[^"]+', lambda found: " ".join(found[0].split()), svg)

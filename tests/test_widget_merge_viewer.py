@@ -147,7 +147,7 @@ def test_merge_slides_each_entry_over_its_row_and_ends_where_it_began(widget_pag
         const note = () => seen.add([...numbers].slice(0, 4).map((node) => node.textContent).join());
         new MutationObserver(note).observe(panel, { subtree: true, childList: true });
     }""")
-    page.get_by_role("button", name="Merge, slowly").click()
+    page.get_by_role("button", name="Merge slowly").click()
     page.wait_for_function("seen.size >= 2 && !document.querySelector('.mv-entry[transform]')")
     assert numbers.all_text_contents() == merged
     assert page.evaluate("seen.size") >= 3 and ",".join(frozen[:4]) in page.evaluate("[...seen]")

@@ -76,11 +76,11 @@ def test_the_picture_draws_the_counts_of_both_models_and_the_entries_that_are_kn
     widget, tables = explorer(model=model, other=other, kind="k"), {name: one.table for name, one in models().items()}
     drawn, said = widget.figure()
     shown = [tables[name].iloc[0] for name in dict.fromkeys([model, other]) if name]
-    (*stairs,), (lines, *_) = drawn.axes[0].patches, drawn.axes[1].collections
+    stairs, (line, *_) = drawn.axes[0].patches, drawn.axes[1].lines
     for chosen, outline in zip(shown, stairs, strict=True):
         expected = chosen.histogram / chosen.histogram.sum()
         assert np.nan_to_num(outline.get_data().values) == pytest.approx(expected)
-    ends = np.concatenate([path.vertices[:, 1] for path in lines.get_paths()])
+    ends = line.get_ydata()
     assert set(ends[np.isfinite(ends)]) - {1} == set(shown[0].moved_values)
     assert said.startswith("Simulated: toy, l_k, layer 0" if model == "toy" else "summary, l_k, decoder, layer 0")
     title, texts = read_picture(widget)

@@ -270,7 +270,7 @@ function controls(model, { stories }, start) {
 
 function render({ model, el }) {
   const todo = "Pull the slider from frozen to adapted. Choose a head, then a row of its map.";
-  const root = frame(el, "dial", "Adaptation dial", todo, `${KEYS} In a table: ${CELLS}`);
+  const root = frame(el, "dial", "Adaptation dial", todo, `${SLIDER_KEYS} In a table: ${CELLS}`);
   const runs = readRuns(model);
   const labels = model.get("labels");
   const start = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));

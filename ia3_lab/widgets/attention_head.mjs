@@ -50,15 +50,14 @@ function vectorPanel(model, { trait, names, color, label, title }) {
 /** The sentence, a word of which is chosen, and its arcs to all words: above with l_k, below the base model's. */
 function arcPanel(model, { tokens }) {
   const places = tokens.map((_, j) => (WIDTH * (j + 0.5)) / tokens.length), title = h("span"), tall = REACH + 20;
-  const half = (kind, name, line, at, turn) => {
+  const half = (kind, at, turn) => {
     const paths = tokens.map(() => s("path", { class: kind }));
     const numbers = places.map((x) => s("text", { x, y: at, "text-anchor": "middle" }));
-    const label = s("text", { x: 0, y: line, class: "ia3-tick" }, name);
-    const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${tall}` }, s("g", { transform: turn }, ...paths), ...numbers, label);
+    const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${tall}` }, s("g", { transform: turn }, ...paths), ...numbers);
     return { paths, numbers, svg };
   };
-  const now = half("ia3-arc", "with l_k", 12, tall - 5, `translate(0 ${REACH})`);
-  const base = half("ia3-arc-before", "base model", tall - 4, 15, "translate(0 20) scale(1 -1)");
+  const now = half("ia3-arc", tall - 5, `translate(0 ${REACH})`);
+  const base = half("ia3-arc-before", 15, "translate(0 20) scale(1 -1)");
   set(now.svg, "role", "img");
   set(base.svg, "aria-hidden", "true");
   const words = segmented({ label: "Word", options: tokens.map((token, i) => [i, token]), ...traitOf(model, "query") });
@@ -78,7 +77,8 @@ function arcPanel(model, { tokens }) {
   };
   const hint = h("span", { class: "ia3-muted ia3-hint" }, " (choose a word)");
   const head = h("p", { class: "ia3-title" }, title, hint);
-  return { node: h("div", { class: "ia3-arcs" }, head, now.svg, words.node, base.svg), draw };
+  const sides = h("p", { class: "ia3-muted ia3-legend" }, "Above: with l_k. Below: base model. Bold: changed.");
+  return { node: h("div", { class: "ia3-arcs" }, head, now.svg, words.node, base.svg, sides), draw };
 }
 
 /** The output of the chosen token: a hollow bar for the base model, a filled one with l. */

@@ -75,7 +75,7 @@ function lettering(svg) {
   const draw = (named) => {
     const scale = svg.getScreenCTM()?.a || 1;
     const around = named.map((one) => ({ ...one, at: one.at.map((v) => v * scale) }));
-    const all = [...around, ...marks(scale).map((mark, i) => ({ key: `mark ${i}`, kind: "mark", ...mark }))];
+    const all = [...around, ...marks(scale).map((mark, i) => ({ key: `mark ${i}`, kind: "tick", ...mark }))];
     set(node, "transform", `scale(${1 / scale})`);
     for (const { key, kind, text } of all) {
       if (!nodes.has(key)) nodes.set(key, node.appendChild(s("text", { class: kind, "text-anchor": "middle" })));
@@ -348,7 +348,9 @@ function render({ model, el }) {
   const formula = h("p", { class: "formula" }), hint = h("p", { class: "hint" }), live = liveRegion();
   const numbers = numberTables(() => tablesOf(readTraits(model, NAMES)));
   const list = readings(), choices = presets(model, glide.go), match = game(model, put, glide.go);
-  const cloud = checkbox({ label: "points", read: () => model.get("cloud"), write: (value) => put({ cloud: value }) });
+  const cloud = checkbox({
+    label: "points (an F)", read: () => model.get("cloud"), write: (value) => put({ cloud: value }),
+  });
   const reset = button("Reset", () => glide.go(start), { "aria-label": "reset to the values at the start" });
   const below = h("div", { class: "try" }, choices.node, h("div", { class: "ia3-row" }, reset, cloud.node));
   root.append(h("div", { class: "top" }, mode.node, rank.node, formula),

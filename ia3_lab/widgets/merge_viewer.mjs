@@ -268,7 +268,7 @@ const NAMES = ["vector", "convention", "forget_bias", "into_W_1", "l_k", "l_v", 
 
 function render({ model, el }) {
   const root = frame(el, "merge", "Merge viewer",
-    "Drag an entry of the vector, or tap its scale: the merged layer follows. Press Merge to see how.");
+    "Drag an entry of the vector, or tap its scale: the merged layer follows. Press Merge slowly to see how.");
   const start = readTraits(model, NAMES), weights = model.get("weights");
   const state = () => {
     const { vector, convention: layout, forget_bias: forgetBias, into_W_1: into, x, ...l } = readTraits(model, NAMES);
@@ -281,7 +281,7 @@ function render({ model, el }) {
   const wrongPlace = checkbox({ label: "merge into W_1 instead", ...traitOf(model, "into_W_1") });
   let part = 1; // 1: merged; less: on the way there
   const slide = animation(SLIDE, (now) => { part = now; draw(); });
-  const buttons = [motionIsUnwelcome() ? null : button("Merge", () => slide.start(), { "aria-label": "Merge, slowly" }),
+  const buttons = [motionIsUnwelcome() ? null : button("Merge slowly", () => slide.start()),
     button("All ones", () => update(model, { [model.get("vector")]: state().l.map(() => 1) })),
     button("Another x", () => update(model, { x: nextInput(model.get("x")) })),
     button("Reset", () => update(model, start))];

@@ -29,7 +29,8 @@ export function describeDial({ tokens, word, truth, i, key, first, now, p, proba
   const change = `${look}, ${fmt(first[key])} when frozen.`;
   if (i < end) return `${answer} ${change}`;
   const turned = flip < 0 ? "It never changed its mind" : `It changed its mind at ${Math.round((100 * flip) / end)}%`;
-  return `${answer} ${change} ${turned}, and no weight was touched: ${fmtCount(numbers)} factors were learned.`;
+  const learned = `${fmtCount(numbers)} factors were learned`;
+  return `${answer} ${change} ${turned}, and no weight of the encoder was touched: ${learned}.`;
 }
 
 /** The words as a list: the more attention one gets, the deeper its shade; its share stands below. */
@@ -70,7 +71,7 @@ function tablesOf({ tokens, word, i, first, now, last, probability }) {
 function render({ model, el }) {
   const data = model.get("data");
   const root = frame(el, "sentence-dial", "Fine-tune a sentence by hand",
-    "Pull the slider from frozen to adapted and watch the model change its mind.");
+    "Pull the slider from frozen to adapted and watch the model change its mind.", SLIDER_KEYS);
   const meter = gauge();
   const spoken = liveRegion();
   const [place, caption] = [h("div"), h("p", { class: "ia3-muted sd-caption" })];

@@ -98,6 +98,7 @@ function traitOf(model, name) {
 }
 
 const KEYS = "Arrow keys move by a step, with Shift by a fifth, Page Up and Down by ten; Home and End go to the ends.";
+const SLIDER_KEYS = "Arrow keys move by a step, Page Up and Down by ten; Home and End go to the ends.";
 const CHOICES = "Tab goes from control to control, the arrow keys choose within one.";
 const CELLS = "Arrow keys go from cell to cell, Home and End to the ends of a row, the Page keys to those of a column.";
 
