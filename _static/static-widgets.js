@@ -258,7 +258,7 @@
       if (away) el.before(back);
       else if (isIntersecting === back.isConnected) forget();
       if (away && byKeys) back.focus({ preventScroll: true });
-    }, { rootMargin: "-48px 0px 0px" });          // what lies under the page's header is out of sight
+    }, { rootMargin: `-${document.querySelector(".bd-header-article")?.offsetHeight ?? 0}px 0px 0px` });   // under the header
     forget = () => { watch.disconnect(); over.abort(); back.remove(); };
     back.addEventListener("click", () => {
       forget();

@@ -173,7 +173,7 @@ function stage(colorPair) {
   const dots = s("svg", { viewBox: "0 0 100 100", "aria-hidden": "true" }, ...Object.values(marks));
   const [score, least, own] = [h("b"), h("span"), h("span")];
   const node = h("div", { class: "vk-out" }, h("div", { class: "vk-stack" }, field.node, dots),
-    h("div", { class: "vk-goal" }, goal.node, h("p", {}, score, least, h("br"), own)));
+    h("div", { class: "vk-goal" }, goal.node, h("p", {}, score, " like this", h("br"), least, h("br"), own)));
   const draw = (result, data, truth, task) => {
     field.paint((i) => soft(1.6 * result.z[i]));
     goal.paint(goalOf(truth), truth);
@@ -186,8 +186,8 @@ function stage(colorPair) {
     set(dots, "data-many", data.y.length > 100);
     say(score, percent(result.right));
     const share = truth.reduce((sum, one) => sum + one, 0) / truth.length;
-    say(least, ` like this (one color: ${percent(Math.max(share, 1 - share))})`);
-    say(own, `${percent(result.own)} of the dots (dark ring: wrong)`);
+    say(least, `one color alone: ${percent(Math.max(share, 1 - share))}`);
+    say(own, `${percent(result.own)} of the dots (ringed: wrong)`);
     set(field.node, "aria-label", `The sum of the pictures: ${percent(result.right)} of the ${task} right`);
   };
   return { node, draw };
