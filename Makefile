@@ -48,7 +48,7 @@ bench: .venv/.tests .venv/.browser book
 
 # Ten thousand random keys, clicks and drags on every widget. OPTIONS="--events 500 MergeViewer" for fewer.
 fuzz: .venv/.tests .venv/.browser
-	PYTHONPATH=tests $(BIN)/python bench/fuzz.py $(OPTIONS)
+	PYTHONPATH=tests:_ext $(BIN)/python bench/fuzz.py $(OPTIONS)
 
 # The address stands in `_config.yml`; this changes it there and in every copy of it.
 OLD = $(shell sed -n 's/^  url: //p' _config.yml)
