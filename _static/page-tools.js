@@ -10,7 +10,8 @@
 
   const make = (name, ...properties) => Object.assign(document.createElement(name), ...properties);
 
-  // A figure and its downloads, as large as the window. Escape closes it, and so does a click beside the picture; one on it comes nearer.
+  // A figure and its downloads, as large as the window. A click on the picture comes nearer; Escape closes it, and so
+  // does a click beside the picture.
   const dialog = make("dialog", { className: "figure-dialog" });
   document.body.append(dialog);
   dialog.addEventListener("click", ({ target }) => {

@@ -251,6 +251,7 @@
   function offerWayBack(button, el, byKeys) {
     forget();
     const from = scrollY, asked = performance.now(), over = new AbortController();
+    const header = document.querySelector(".bd-header-article")?.offsetHeight ?? 0;
     const back = Object.assign(document.createElement("button"),
       { type: "button", className: "way-back", textContent: "\u21a9 Back to where I was" });
     const watch = new IntersectionObserver(([{ isIntersecting }]) => {
@@ -258,7 +259,7 @@
       if (away) el.before(back);
       else if (isIntersecting === back.isConnected) forget();
       if (away && byKeys) back.focus({ preventScroll: true });
-    }, { rootMargin: `-${document.querySelector(".bd-header-article")?.offsetHeight ?? 0}px 0px 0px` });   // under the header
+    }, { rootMargin: `-${header}px 0px 0px` });     // what lies under the page's header is out of sight
     forget = () => { watch.disconnect(); over.abort(); back.remove(); };
     back.addEventListener("click", () => {
       forget();

@@ -212,8 +212,9 @@ function knob(svg, place, i, { vector, color, read, write }) {
   const put = (value, step = STEP) => write(clamp(snap(value, step), LOW, HIGH));
   const corners = place.byRow ? { x: 0, y: corner.y, width: LANE, height: TALL }
     : { x: corner.x, y: 0, width: WIDE, height: LANE };
-  const tap = (event) => { handle.drag(svgPoint(svg, event)); handle.node.focus({ preventScroll: true }); };
-  svg.append(s("rect", { ...corners, class: "mv-lane", onclick: tap }), track, tick(0, "mv-tick"), tick(1, "mv-one"),
+  const lane = s("rect", { ...corners, class: "mv-lane" });
+  tapToMove(lane, () => [handle]);
+  svg.append(lane, track, tick(0, "mv-tick"), tick(1, "mv-one"),
     ...(i ? [] : [LOW, 0, 1, HIGH].map(number)));
   const handle = dragHandle({
     svg, color, label: `${vector} entry ${i + 1}`,
