@@ -1,7 +1,10 @@
 """The sentence dial says what the stored runs say, at each stop, of words only; and its table has all of it."""
 
+from pathlib import Path
+
 import pytest
 
+from ia3_lab.study import runs
 from ia3_lab.widgets import SentenceDial
 from ia3_lab.widgets.sentence_dial import STOPS
 
@@ -47,3 +50,10 @@ def test_the_table_has_the_shares_of_the_words_and_the_answer_at_every_stop(widg
     rows = [story["attention"][i][1:-1] for i in (0, 7, -1)]
     assert shares == [[f"{share:.2f}" for share in column] for column in zip(*rows, strict=True)]
     assert answers == [[f"{p:.2f}"] for p in story["probability"]]
+
+
+def test_the_landing_page_counts_what_was_learned_the_factors_and_the_classifier(base) -> None:
+    model, vectors = runs.adapt(base, "ia3", 2)
+    factors, classifier = (sum(one.numel() for one in some) for some in (vectors.values(), model.head.parameters()))
+    said = (Path(__file__).parents[1] / "book" / "intro.md").read_text("utf8")
+    assert f"{factors:,} factors\nlearned" in said and f"on top, {classifier:,} numbers" in said
