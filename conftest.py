@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from functools import partial
 
 import hypothesis
 import matplotlib
@@ -13,19 +12,11 @@ import nbval.kernel
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: on a busy machine two threads wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the chapters were stored; the weekly run takes two
 matplotlib.use("Agg")  # here and not in the environment: the kernels that re-run the chapters draw inline
 # The same examples in every run, few, and no verdict on how long one took on a shared machine.
 hypothesis.settings.register_profile("book", derandomize=True, deadline=None, max_examples=30)
 hypothesis.settings.load_profile("book")
-
-#: The stored outputs were computed with one thread (`scripts/execute.py`). Run again with two, the chapters have to
-#: print the same. A thread that waits gives its core away at once, torch's and OpenBLAS's: other tests run beside it,
-#: and where two threads wait for each other by counting, a chapter takes three times as long.
-TWO_THREADS = {
-    **{"IA3_LAB_THREADS": "2", "OMP_NUM_THREADS": "2"},
-    **{"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"},
-}
 
 
 def _execute(self: nbval.kernel.RunningKernel, source: str, allow_stdin: bool | None = None) -> str:
@@ -33,7 +24,6 @@ def _execute(self: nbval.kernel.RunningKernel, source: str, allow_stdin: bool | 
     return self.kc.execute(source, store_history=True, allow_stdin=allow_stdin, stop_on_error=False)
 
 
-nbval.kernel.start_new_kernel = partial(nbval.kernel.start_new_kernel, env=os.environ | TWO_THREADS)
 nbval.kernel.RunningKernel.execute_cell_input = _execute
 
 

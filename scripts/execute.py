@@ -99,7 +99,7 @@ def kernel_environment(profile: str) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "SOURCE_DATE_EPOCH": "0",  # matplotlib writes the date into SVG and PDF files
         "OMP_NUM_THREADS": "1",  # small tensors: on a busy machine two threads wait for each other
-        "IA3_LAB_THREADS": "1",  # and the tests run the chapters with two, which has to give the same
+        "IA3_LAB_THREADS": "1",  # the weekly run takes two, which has to print the same
         "HF_HUB_OFFLINE": "1",  # stored outputs are those of the offline path
         "IPYTHONDIR": profile,  # a reader's own IPython settings stay out of the book
         "PYTHONPATH": os.pathsep.join([str(ROOT / "scripts"), *filter(None, [os.environ.get("PYTHONPATH")])]),

@@ -97,7 +97,7 @@ class Pages:
         """Open a page in the tab of the one before, if there is one: its scripts are at hand, for half the work."""
         self.problems.clear()
         if not self.contexts:
-            return self.open(name, width=width)
+            return self.open(name, width=width, reduced_motion="reduce")
         (page,) = self.contexts[-1].pages
         page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
         return self._go(page, name)

@@ -16,10 +16,10 @@ THEME = "document.documentElement.dataset.theme"
 #: Code has thousands of colored tokens of some twenty kinds, and tables hundreds of cells in rows of two colors: the
 #: first token in sight of each kind stays, the others become text, and each table keeps two rows.
 ONE_OF_EACH = """() => {
-    const seen = new Set();
-    for (const token of [...document.querySelectorAll(".bd-article .highlight span")]) {
-        if (seen.has(token.className) || !token.checkVisibility()) token.replaceWith(...token.childNodes);
-        else seen.add(token.className);
+    const seen = new Set(), looks = node => !seen.has(node.className) && node.checkVisibility();
+    const tokens = [...document.querySelectorAll(".bd-article .highlight span")];
+    for (const token of tokens.filter(node => !(looks(node) && seen.add(node.className)))) {
+        token.replaceWith(...token.childNodes);
     }
     document.querySelectorAll(".bd-article .highlight pre").forEach(code => code.normalize());
     document.querySelectorAll("table.dataframe tbody tr:nth-child(n + 3)").forEach(row => row.remove());
