@@ -11,7 +11,6 @@ from typing import Any
 
 import execute
 import nbformat
-import nbval.kernel
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image, ImageChops
