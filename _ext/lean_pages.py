@@ -37,6 +37,9 @@ SOURCE = re.compile(r'\bsrc="(([^"?]*/)?([^"?/]+)[^"]*)"')
 IMAGE = re.compile(r'<img\b(?![^>]*\bloading=)([^>]*\bsrc="[^"]*?([^"/]+\.(?:png|svg))"[^>]*>)')
 # Beside every heading and figure; the Tab key goes through the page's contents, which hold the same addresses.
 LINK_TO_ITSELF = '<a class="headerlink"'
+# A part in the list of all pages: its caption, and its pages.
+PART = re.compile(r'<p[^>]* class="caption"[^>]*>(<span class="caption-text">.*?</span>)</p>\s*(<ul\b.*?</ul>)', re.S)
+NUMBERED = re.compile(r">\d+\. ")
 # Before the first paint: the theme's script, which would find out whether "auto" is dark, comes later.
 AUTO = 'localStorage.getItem("theme") || "auto"'
 NOT_WHITE_IN_THE_DARK = (
@@ -73,7 +76,7 @@ class Templates(BuiltinTemplateLoader):
         html = PRELOAD.sub("", html.replace(AUTO, NOT_WHITE_IN_THE_DARK, 1))
         html = SCRIPT.sub(lambda match: later(match, html), html)
         html = html.replace(LINK_TO_ITSELF, f'{LINK_TO_ITSELF} tabindex="-1"')
-        return IMAGE.sub(self.lazy, html)
+        return IMAGE.sub(self.lazy, PART.sub(foldable, html))
 
     def lazy(self, image: re.Match) -> str:
         """Return an image that is fetched when it comes near, into a place of its proportions."""
@@ -81,6 +84,14 @@ class Templates(BuiltinTemplateLoader):
         size = pixels(Path(self.builder.srcdir, sources[image[2]])) if image[2] in sources else None
         sizes = 'width="{}" height="{}" '.format(*size) if size else ""
         return f'<img loading="lazy" decoding="async" {sizes}{image[1].lstrip()}'
+
+
+def foldable(part: re.Match) -> str:
+    """Return a part of the list of all pages: a fold if it holds no chapters, open where the reader is in it."""
+    caption, pages = part.groups()
+    if NUMBERED.search(pages):
+        return part[0]
+    return f'<details class="part"{" open" * ("current" in pages)}><summary>{caption}</summary>{pages}</details>'
 
 
 def later(script: re.Match, html: str) -> str:

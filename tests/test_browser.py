@@ -6,6 +6,7 @@ from typing import Any
 
 import check_site
 import pytest
+import terms
 from widget_helpers import COLORS, assert_fits, violations
 
 pytestmark = pytest.mark.browser
@@ -47,6 +48,27 @@ TAB_STOPS = """[...document.querySelectorAll("a[href], button, input, select, su
     .filter(one => one.checkVisibility({ visibilityProperty: true })).length"""
 
 
+#: On a phone: the smallest text of each picture in sight, a formula's indices aside, in CSS pixels.
+FIGURE_TEXTS = """() => Promise.all([...document.querySelectorAll(".figure-view img")]
+    .filter(one => one.checkVisibility()).map(async one => {
+        const svg = new DOMParser().parseFromString(await (await fetch(one.src)).text(), "image/svg+xml");
+        const sizes = [...svg.querySelectorAll("text")].map(text => Math.max(
+            ...[text, ...text.querySelectorAll("[style]")].map(part => parseFloat(part.style.fontSize) || 0)));
+        return Math.min(99, ...sizes) * one.getBoundingClientRect().width / svg.documentElement.viewBox.baseVal.width;
+    }))"""
+#: What the page's file says of terms, before any script has changed it.
+TERMS = """async () => {
+    const page = new DOMParser().parseFromString(await (await fetch(location)).text(), "text/html");
+    const all = css => [...page.querySelector("article").querySelectorAll(css)];
+    return {
+        marked: all("a.term").map(link => link.getAttribute("href").split("#")[1]),
+        misplaced: all(":is(h1, h2, h3, code, pre, a, .math, summary, button, .about-terms) a.term").length,
+        about: all(".about-terms [id]").map(part => [part.id, part.textContent]),
+        ids: all("[id]").map(node => node.id),
+    };
+}"""
+
+
 def faults(page: Any) -> list[str]:
     """Return what axe finds in a page, the colors in both themes and of each look once."""
     page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")  # under the page's bar a target would seem too small
@@ -59,25 +81,50 @@ def faults(page: Any) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_fits_a_phone_its_buttons_set_its_widgets_it_is_not_too_long_and_axe_finds_nothing_in_either_theme(
-    tab: Any, name: str
-) -> None:
-    page = tab.follow(name, width=390)
-    assert page.locator("[data-widget-error], merror").count() == 0
-    assert page.evaluate(TAB_STOPS) <= 120
-    assert_fits(page)
-    for button in page.locator("button.set-widget").all():
+@pytest.fixture(scope="module", params=PAGES)
+def visited(tab: Any, request: pytest.FixtureRequest) -> Any:
+    """Open each page once, on a phone; the test that is done last may take it apart."""
+    return tab.follow(request.param, width=390)
+
+
+def test_a_page_fits_a_phone_has_few_tab_stops_and_its_buttons_set_its_widgets(visited: Any) -> None:
+    assert visited.locator("[data-widget-error], merror").count() == 0
+    assert visited.evaluate(TAB_STOPS) <= 120
+    assert_fits(visited)
+    for button in visited.locator("button.set-widget").all():
         wanted = button.evaluate("button => JSON.parse(button.dataset.set)")
         button.click()
         read = "([widget, names]) => names.map(name => ia3Widgets[widget][0].get(name))"
-        state = page.evaluate(read, [button.get_attribute("data-widget"), list(wanted)])
+        state = visited.evaluate(read, [button.get_attribute("data-widget"), list(wanted)])
         assert state == list(wanted.values()), button.inner_text()
-        assert_fits(page)
-    page.set_viewport_size({"width": 1280, "height": 900})
-    if (check_site.ROOT / Path(name).with_suffix(".ipynb")).is_file():
-        assert page.evaluate("document.documentElement.scrollHeight") <= 25 * 900
-    assert faults(page) + tab.problems == []
+        assert_fits(visited)
+
+
+def test_a_page_marks_few_terms_each_once_in_its_text_and_carries_what_they_mean(visited: Any) -> None:
+    found = visited.evaluate(TERMS)
+    marked, about = found["marked"], dict(found["about"])
+    assert len(marked) == len({*marked}) <= terms.MAX_MARKS and found["misplaced"] == 0
+    assert {f"about-{id}" for id in marked} <= about.keys()
+    assert all(len(text.split()) > 5 for text in about.values())
+    assert len(found["ids"]) == len({*found["ids"]})
+
+
+def test_on_a_phone_a_figure_s_text_has_11_pixels_and_what_is_too_wide_scrolls_in_itself(visited: Any) -> None:
+    assert all(size >= 11 for size in visited.evaluate(FIGURE_TEXTS))
+    views = "all => all.map(view => [view.scrollWidth > view.clientWidth, view.className])"
+    assert all(wide == ("scrolls" in name) for wide, name in visited.locator(".figure-view").evaluate_all(views))
+    if visited.locator(".figure-view.scrolls").count():  # the control
+        narrow = visited.add_style_tag(content=".figure-view img { min-width: 0 !important; }")
+        assert min(visited.evaluate(FIGURE_TEXTS)) < 11
+        narrow.evaluate("style => style.remove()")
+
+
+def test_a_page_is_not_too_long_and_axe_finds_nothing_in_either_theme(visited: Any, tab: Any) -> None:
+    visited.set_viewport_size({"width": 1280, "height": 900})
+    if (check_site.ROOT / visited.url.removeprefix(tab.home + "/")).with_suffix(".ipynb").is_file():
+        assert visited.evaluate("document.documentElement.scrollHeight") <= 25 * 900
+    assert visited.evaluate(TAB_STOPS) <= 120
+    assert faults(visited) + tab.problems == []
 
 
 def test_axe_finds_a_control_without_a_name_and_in_either_theme_a_token_that_cannot_be_read(

@@ -26,14 +26,6 @@ PAGES = [
     for path in execute.chapters()
     if "fig-" in path.read_text("utf8")
 ]
-#: On a phone: the smallest text of each picture in sight, a formula's indices aside, in CSS pixels.
-SMALLEST = """() => Promise.all([...document.querySelectorAll(".figure-view img")].filter(one => one.checkVisibility())
-    .map(async one => {
-        const svg = new DOMParser().parseFromString(await (await fetch(one.src)).text(), "image/svg+xml");
-        const sizes = [...svg.querySelectorAll("text")].map(text => Math.max(
-            ...[text, ...text.querySelectorAll("[style]")].map(part => parseFloat(part.style.fontSize) || 0)));
-        return Math.min(99, ...sizes) * one.getBoundingClientRect().width / svg.documentElement.viewBox.baseVal.width;
-    }))"""
 
 
 def table(ax: Any) -> list[str]:
@@ -89,20 +81,6 @@ def test_each_figure_of_a_page_has_two_pictures_in_its_theme_s_colors_alone_and_
         assert all(file.stat().st_size < 150_000 for file in files if file.suffix == ".csv")
     assert "Picture (SVG)" not in (site / "_static/section-index.js").read_text("utf8"), "what is searched"
     assert len(figures) == (check_site.ROOT / name).with_suffix(".ipynb").read_text("utf8").count('"name": "fig-')
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("name", PAGES)
-def test_on_a_phone_a_figure_s_text_has_11_pixels_and_what_is_too_wide_scrolls_in_itself(tab: Any, name: str) -> None:
-    page = tab.follow(name, width=390)
-    sizes = page.evaluate(SMALLEST)
-    assert min(sizes) >= 11 and tab.problems == []
-    views = page.locator(".figure-view").evaluate_all(
-        "all => all.map(v => [v.scrollWidth > v.clientWidth, v.className])"
-    )
-    assert all(wide == ("scrolls" in classes) for wide, classes in views)
-    page.add_style_tag(content=".figure-view img { min-width: 0 !important; }")
-    assert name.endswith("volume-knobs.html") or min(page.evaluate(SMALLEST)) < 11, "the control"
 
 
 @pytest.mark.browser

@@ -140,7 +140,15 @@ function render({ model, el, host }) {
     onRight: () => { if (!kept.has(question.id)) { kept.add(question.id); draw(); } },
     openWidget,
   }));
-  const marks = questions.map((_, i) => button(`${i + 1}`, () => go(i), { class: "ia3-button quiz-mark" }));
+  const marks = questions.map((_, i) => button(`${i + 1}`, () => go(i), { class: "ia3-button quiz-mark", role: "tab" }));
+  const tabs = h("div", { class: "ia3-row", role: "tablist", "aria-label": "Questions" }, ...marks);
+  tabs.addEventListener("keydown", (event) => {
+    const to = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: size - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    go((to + size) % size);
+    marks[now].focus();
+  });
   const next = button("Next", () => go((now + 1) % size)), total = h("span", { class: "ia3-muted" });
   const again = button("Start over", () => { kept.clear(); go(0); });
   const go = (i) => { now = i; draw(); };
@@ -149,7 +157,8 @@ function render({ model, el, host }) {
       each.node.classList.toggle("quiz-hidden", i !== now);
       each.draw();
       const done = kept.has(questions[i].id);
-      set(marks[i], "aria-current", i === now ? "step" : null);
+      set(marks[i], "aria-selected", String(i === now));
+      set(marks[i], "tabindex", i === now ? 0 : -1);
       set(marks[i], "aria-label", `Question ${i + 1}${done ? ", answered" : ""}`);
       marks[i].classList.toggle("quiz-done", done);
     });
@@ -157,8 +166,7 @@ function render({ model, el, host }) {
     again.disabled = !kept.count();
   };
   root.append(h("div", { class: "quiz-stack" }, ...panels.map(({ node }) => node)),
-    h("div", { class: "ia3-row quiz-foot" },
-      h("div", { class: "ia3-row", role: "group", "aria-label": "Questions" }, ...marks), next, total, again));
+    h("div", { class: "ia3-row quiz-foot" }, tabs, next, total, again));
   draw();
   return () => { leaving.abort(); stops.forEach((stop) => stop()); };
 }
