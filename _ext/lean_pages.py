@@ -101,7 +101,7 @@ def later(script: re.Match, html: str) -> str:
         return "" if "type=" not in script[1] and SETTINGS.search(script[2]) else script[0]
     address, _, name = source.groups()
     if name == FIRST:
-        return f'\n<script defer src="{address}"></script>'
+        return f'\n<script src="{address}"></script>'
     mark = NEEDS.get(name, re.compile(""))
     return f'\n<script type="text/plain" data-later="{address}"></script>' if mark and mark.search(html) else ""
 

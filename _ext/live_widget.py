@@ -45,16 +45,16 @@ class LiveWidget(SphinxDirective):
 
 
 def markup(widget: Any, key: str) -> str:
-    """HTML of a widget under a fixed id: the picture, then the state."""
+    """HTML of a widget under a fixed id: the state, then the picture."""
     from ipywidgets.embed import dependency_state
 
     stored = dependency_state([widget], drop_defaults=False)[widget.model_id]
     stored["state"] = {name: value for name, value in stored["state"].items() if name != "layout"}
     state = json.dumps({"version_major": 2, "version_minor": 0, "state": {key: stored}})
     return (
-        f'<div class="live-widget"><div class="widget-fallback" data-model-id="{key}">{widget.picture()}</div></div>\n'
         # "<" is escaped, so that no text of the widget can end the script element.
         f'<script type="{STATE}">{state.replace("<", chr(92) + "u003c")}</script>\n'
+        f'<div class="live-widget"><div class="widget-fallback" data-model-id="{key}">{widget.picture()}</div></div>\n'
     )
 
 

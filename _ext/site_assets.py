@@ -35,6 +35,8 @@ VIEW = re.compile(r'<script type="application/vnd\.jupyter\.widget-view\+json">(
 STATE = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">(.*?)</script>', re.S)
 MODEL_ID = re.compile(r'"model_id":\s*"(\w+)"')
 PICTURE = re.compile(r'<img alt="[^"]*" src="data:image/svg\+xml;base64,([^"]+)">')
+#: Tells static-widgets.js that the page has come as far as the end of a widget.
+WIDGET_HERE = '<script>document.dispatchEvent(new Event("widget-here"))</script>'
 PICTURE_ID = re.compile(r'class="widget-fallback" data-model-id="(\w+)"')
 
 
@@ -80,7 +82,8 @@ def replace_deprecated_role(app, pagename, templatename, context, doctree) -> No
 def inline_pictures(app, doctree) -> None:
     """Put the picture that stands in for a widget into the page itself, where it takes on the page's color and font."""
     for raw in doctree.findall(nodes.raw):
-        raw[:] = [nodes.Text(PICTURE.sub(lambda image: base64.b64decode(image[1]).decode(), raw.astext()))]
+        html = PICTURE.sub(lambda image: base64.b64decode(image[1]).decode(), raw.astext())
+        raw[:] = [nodes.Text(html + WIDGET_HERE * bool(PICTURE_ID.search(html)))]
 
 
 def size_figures(app, doctree) -> None:

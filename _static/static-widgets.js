@@ -7,6 +7,9 @@
 // Supported are anywidget's AnyModel, jslink and jsdlink, HBox and VBox, Int- and FloatSlider.
 // In place of anything else the reader sees a notice. When all is mounted, <html data-widgets="ready">.
 //
+// The page has this script in its head and says "widget-here" after each widget, which is then drawn, while the rest
+// of the page is still coming.
+//
 // The page's other scripts, <script type="text/plain" data-later="address">, give way: they are loaded when the widgets
 // are there, and also when one has failed or keeps us waiting. When they have run, <html data-scripts="ready">.
 (() => {
@@ -270,21 +273,38 @@
     watch.observe(button);
   }
 
-  async function start() {
-    for (const element of scripts("state")) {
-      for (const [id, stored] of Object.entries(readJSON(element).state)) models.set(id, new Model(id, stored));
+  const seen = new Set();
+  const fresh = (some) => [...some].filter((one) => !seen.has(one) && seen.add(one));
+
+  /** Mount what the page has so far. */
+  async function mountAll() {
+    for (const element of fresh(scripts("state"))) {
+      for (const [id, stored] of Object.entries(readJSON(element).state)) {
+        models.set(id, new Model(id, stored));
+        const source = stored.state._esm;           // compiled while the page comes; who mounts it meets its errors
+        if (source) once(modules, source, () => importSource(source)).catch(() => {});
+      }
     }
-    const views = [];
-    for (const element of scripts("view")) {
+    const views = fresh(scripts("view")).map((element) => {
       const el = keepKeys(document.createElement("div"));
       el.className = "static-widget";
       element.before(el);
-      views.push(mount(models.get(readJSON(element).model_id), el));
-    }
-    for (const picture of document.querySelectorAll(".widget-fallback[data-model-id]")) {
-      views.push(replacePicture(picture, models.get(picture.dataset.modelId)));
-    }
-    await Promise.all(views);
+      return mount(models.get(readJSON(element).model_id), el);
+    });
+    const pictures = fresh(document.querySelectorAll(".widget-fallback[data-model-id]"));
+    await Promise.all([...views, ...pictures.map((one) => replacePicture(one, models.get(one.dataset.modelId)))]);
+  }
+
+  const begun = [];
+  function begin() {
+    const some = mountAll();
+    some.catch(() => {});                         // whoever waits for it in the end will hear
+    begun.push(some);
+  }
+
+  async function start() {
+    begin();
+    await Promise.all(begun);
     for (const model of models.values()) if (/^(Directional)?LinkModel$/.test(model.name)) link(model);
     document.querySelectorAll("button.set-widget").forEach(wireButton);
     window.ia3Widgets = Object.fromEntries([...mounted].map(([name, list]) => [name, list.map(({ model }) => model)]));
@@ -305,9 +325,13 @@
 
   /** The widgets first, for as long as a reader would wait; then all the rest, whatever became of them. */
   async function run() {
-    const patience = new Promise((done) => setTimeout(done, PATIENCE));
     try {
-      await Promise.race([start(), patience]);
+      if (document.readyState === "loading") {
+        begin();
+        document.addEventListener("widget-here", begin);
+        await new Promise((done) => document.addEventListener("DOMContentLoaded", done));
+      }
+      await Promise.race([start(), new Promise((done) => setTimeout(done, PATIENCE))]);
     } catch (error) {
       console.error("[static-widgets]", error);
       document.documentElement.dataset.widgets = "failed";
@@ -329,6 +353,5 @@
     shown = null;
   });
 
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", run);
-  else run();
+  run();
 })();

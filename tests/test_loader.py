@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import site_assets
 from widget_helpers import press
 
 pytestmark = pytest.mark.browser
@@ -27,7 +28,8 @@ BROKEN = "export default { render() { throw new Error('no luck'); } };"
 BUTTON = "<button class='set-widget' data-widget='{}' data-set='{{\"n\": 8}}'>set it</button>"
 LATER = '<script type="text/plain" data-later="data:text/javascript,{}"></script>'
 WIDGETS = "document.documentElement.dataset.widgets"
-UNREADABLE = '<script type="application/vnd.jupyter.widget-state+json">{</script>'
+WIDGET = "application/vnd.jupyter.widget"
+UNREADABLE = f'<script type="{WIDGET}-state+json">{{</script>'
 PICTURE = '<div class="widget-fallback" data-model-id="{}"><svg id="picture"></svg></div>'
 
 
@@ -37,8 +39,7 @@ def anywidget(name: str, source: str = COUNTER, **state: Any) -> dict[str, Any]:
 
 
 def view(*keys: str) -> str:
-    kind = "application/vnd.jupyter.widget-view+json"
-    return "".join(f'<script type="{kind}">{json.dumps({"model_id": key})}</script>' for key in keys)
+    return "".join(f'<script type="{WIDGET}-view+json">{json.dumps({"model_id": key})}</script>' for key in keys)
 
 
 TWO = {"a": anywidget("Counter", n=1), "b": anywidget("Counter", n=2)}
@@ -60,6 +61,21 @@ def test_a_stored_widget_takes_the_place_of_its_picture_follows_its_model_and_cl
     page.wait_for_function("document.body.dataset.cleaned === 'yes'")
 
 
+def test_a_widget_is_drawn_before_the_rest_of_its_page_has_come(browser: Any, site_url: str) -> None:
+    page, held = browser.new_page(), []
+    state = f'<script type="{WIDGET}-state+json">{json.dumps({"state": TWO})}</script>'
+    html = f'<script src="_static/static-widgets.js"></script>{state}{PICTURE.format("a")}{site_assets.WIDGET_HERE}'
+    page.route("**/early.html", lambda route: route.fulfill(body=f'{html}<script src="held.js"></script>{view("b")}'))
+    page.route("**/held.js", lambda route: held.append(route))
+    page.goto(f"{site_url}/early.html", wait_until="commit")
+    page.wait_for_selector("[data-initialized]")
+    assert page.evaluate("document.readyState") == "loading" and shown(page) == ["n = 1"]
+    held[0].fulfill(body="")
+    page.wait_for_function(f"{WIDGETS} === 'ready'")
+    assert shown(page) == ["n = 1", "n = 2"]
+    page.close()
+
+
 def test_the_picture_stays_when_a_widget_fails_what_needs_a_kernel_says_so_and_the_rest_works(bare_page: Open) -> None:
     broken, text = anywidget("Broken", BROKEN), {"model_name": "TextModel", "state": {}}
     page = bare_page({"broken": broken, "text": text, **TWO}, PICTURE.format("broken") + view("text", "a"))
@@ -71,7 +87,7 @@ def test_the_picture_stays_when_a_widget_fails_what_needs_a_kernel_says_so_and_t
 
 @pytest.mark.parametrize(
     ("source", "more", "problems", "first"),
-    [(COUNTER, "", 0, "ready"), (BROKEN, "", 1, "ready"), ("", UNREADABLE, 1, "failed")],
+    [(COUNTER, "", 0, "ready"), (BROKEN, "", 1, "ready"), (COUNTER, UNREADABLE, 1, "failed")],
 )
 def test_scripts_that_gave_way_run_in_their_order_after_the_widgets_also_when_one_has_failed(
     any_pages: Any, bare_page: Open, source: str, more: str, problems: int, first: str
