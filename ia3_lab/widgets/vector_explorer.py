@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
-from traitlets import Bool, Bytes, Enum, Int, List, TraitError, Unicode
+from traitlets import Bool, Bunch, Bytes, Enum, Int, List, TraitError, Unicode, validate
 
 from ia3_lab.plots import plot_entries, plot_histogram
 from ia3_lab.study.t03b import EDGES
@@ -78,6 +78,12 @@ class VectorExplorer(BookWidget):
         self.set_trait("models", described)
         self.set_trait("numbers", b"".join(map(_packed, self._sets.values())))
         super().__init__(**{"model": next(iter(self._sets))} | traits)
+
+    @validate("model", "other")
+    def _is_one_of_them(self, proposal: Bunch) -> str:
+        if proposal.value and proposal.value not in self._sets:
+            raise TraitError(f"expected a model out of {', '.join(self._sets)}, got {proposal.value!r}")
+        return proposal.value
 
     def figure(self) -> tuple[Figure, str]:
         """Return the histogram, above the entries that are known one by one, and the vector's figures in words."""
