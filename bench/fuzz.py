@@ -1,11 +1,13 @@
-"""Throw random keys, clicks and drags at every widget: `make fuzz`, ten thousand events each, seeds fixed.
+"""Throw random keys, clicks and drags at every widget: `make fuzz`, ten thousand each, seeds fixed.
 
-Nothing may raise, no text may hold NaN, no trait may leave what Python accepts, and Reset has to bring the start back.
+One in ten comes from the browser's own mouse and keyboard, the others are made in the page. Nothing may raise, no text
+may hold NaN, no trait may leave what Python accepts, and Reset has to bring the start back.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import random
@@ -19,24 +21,50 @@ from playwright.sync_api import Page, sync_playwright
 from test_widgets import MAKERS
 
 from conftest import CHROMIUM_FLAGS, WIDGET
+from ia3_lab.widgets import Quiz
 
+WIDGETS = MAKERS | {"Quiz": functools.partial(Quiz, "02-formulation")}
 ROOT = Path(__file__).resolve().parent.parent
-KEYS = [
-    "ArrowLeft",
-    "ArrowRight",
-    "ArrowUp",
-    "ArrowDown",
-    "PageUp",
-    "PageDown",
-    "Home",
-    "End",
-    "Tab",
-    "Enter",
-    " ",
-    "0",
-    "7",
-    "-",
-]
+KEYS = [*(f"Arrow{way}" for way in ("Left", "Right", "Up", "Down")), "PageUp", "PageDown", "Home", "End", "Tab"]
+KEYS += ["Enter", " ", "0", "7", "-"]
+ROUND = 50  # events, of which so many come from the browser's own mouse and keyboard:
+BY_HAND = 5
+
+#: Events made in the page, a thousand times as fast: what keys do to the browser's own controls is done for them.
+IN_PAGE = """async ([seed, count, keys]) => {
+    const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+    const any = list => list[Math.floor(random() * list.length)];
+    const root = document.querySelector(".ia3"), all = css => [...root.querySelectorAll(css)].filter(n => !n.disabled);
+    Element.prototype.setPointerCapture = Element.prototype.releasePointerCapture = () => {};
+    const fire = (node, kind, clientX, clientY) => node.dispatchEvent(new PointerEvent(kind,
+        { bubbles: true, cancelable: true, pointerId: 1, isPrimary: true, button: 0, clientX, clientY }));
+    const key = () => {
+        const node = root.contains(document.activeElement) ? document.activeElement : root, key = any(keys);
+        const init = { key, shiftKey: random() < 0.5, bubbles: true, cancelable: true };
+        if (!node.dispatchEvent(new KeyboardEvent("keydown", init))) return;
+        if (key === "Tab") any(all("button, input, select, summary, [tabindex='0']"))?.focus();
+        else if (node.localName === "select") node.value = any([...node.options]).value;
+        else if (node.type === "range") node.value = +node.min + random() * (node.max - node.min);
+        else if (node.type === "number") node.value = any(["", "7", "0", "-1", "1e9", "4096"]);
+        else return [" ", "Enter"].includes(key) ? node.click?.() : undefined;
+        for (const kind of ["input", "change"]) node.dispatchEvent(new Event(kind, { bubbles: true }));
+    };
+    for (let i = 0; i < count; i++) {
+        const box = root.getBoundingClientRect(), x = box.x + random() * box.width, y = box.y + random() * box.height;
+        const node = document.elementFromPoint(x, y) ?? any(all("*")), kind = random();
+        if (kind < 0.6) key();
+        else {
+            node.closest("button, input, select, summary, [tabindex]")?.focus();
+            fire(node, "pointerdown", x, y);
+            for (let step = 0; kind > 0.8 && step < 3; step++) {
+                fire(node, "pointermove", x + 120 * (random() - 0.5), y + 120 * (random() - 0.5));
+            }
+            fire(node, "pointerup", x, y);
+            if (kind < 0.8) node.dispatchEvent(new MouseEvent("click", { bubbles: true, clientX: x, clientY: y }));
+        }
+        if (i % 5 === 4) await new Promise(requestAnimationFrame);
+    }
+}"""
 
 
 def open_page(page: Page, widget) -> None:
@@ -73,17 +101,18 @@ def faults(page: Page, name: str, make, events: int, seed: int) -> list[str]:
     open_page(page, widget)
     known = re.findall(r"(\w+)=", repr(widget))
     read = f"names => names.map(name => ia3Widgets.{name}[0].get(name))"
-    for event in range(events):
-        throw(page, chance)
-        if event % 50 == 49:
-            values = dict(zip(known, page.evaluate(read, known), strict=True))
-            if re.search(r"\b(NaN|undefined|Infinity)\b", page.locator(".ia3").first.text_content()):
-                found.append(f"{name}: NaN on the page after {event + 1} events, {values}")
-            for trait, value in values.items():
-                try:
-                    widget.set_trait(trait, value)
-                except Exception as error:
-                    found.append(f"{name}: {error}")
+    for done in range(ROUND, events + ROUND, ROUND):
+        page.evaluate(IN_PAGE, [chance.randrange(1, 2**31 - 1), ROUND - BY_HAND, KEYS])
+        for _ in range(BY_HAND):
+            throw(page, chance)
+        values = dict(zip(known, page.evaluate(read, known), strict=True))
+        if re.search(r"\b(NaN|undefined|Infinity)\b", page.locator(".ia3").first.text_content()):
+            found.append(f"{name}: NaN on the page after {done} events, {values}")
+        for trait, value in values.items():
+            try:
+                widget.set_trait(trait, value)
+            except Exception as error:
+                found.append(f"{name}: {error}")
         if found:
             break
     reset = page.get_by_role("button", name=re.compile("^reset", re.IGNORECASE))
@@ -100,7 +129,7 @@ def faults(page: Page, name: str, make, events: int, seed: int) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", default=sorted(MAKERS))
+    parser.add_argument("names", nargs="*", default=sorted(WIDGETS))
     parser.add_argument("--events", type=int, default=10_000)
     arguments = parser.parse_args()
     wrong = []
@@ -108,7 +137,7 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
         for seed, name in enumerate(arguments.names):
             page = browser.new_page(viewport={"width": 900, "height": 1200})
-            found = faults(page, name, MAKERS[name], arguments.events, seed)
+            found = faults(page, name, WIDGETS[name], arguments.events, seed)
             print(f"{name}: {arguments.events} events, {len(found)} faults", *found, sep="\n  ", flush=True)
             wrong += found
             page.close()
