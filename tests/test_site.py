@@ -87,12 +87,6 @@ def test_a_chapter_has_its_colab_button_and_its_download(site: Path, name: str, 
     assert (site / "_sources" / notebook).read_bytes() == (ROOT / notebook).read_bytes()
 
 
-def test_the_first_page_shows_a_live_widget_and_leads_to_every_chapter(site: Path) -> None:
-    first = parsed((site / PAGES[0]).read_text("utf8")).article
-    assert first.select(".live-widget")
-    assert {Path(chapter).name for chapter in CHAPTERS} <= {a["href"] for a in first.find_all("a", href=True)}
-
-
 def test_every_source_is_cited_and_labelled_as_the_text_cites_it(site: Path) -> None:
     keys = re.findall(r"^@\w+\{([^,]+),", (ROOT / "book" / "references.bib").read_text("utf8"), re.M)
     texts = [path.read_text("utf8") for path in (ROOT / "book").iterdir() if path.suffix in (".md", ".ipynb")]
@@ -103,16 +97,6 @@ def test_every_source_is_cited_and_labelled_as_the_text_cites_it(site: Path) -> 
     assert {"[Liu et al., 2022]", "[Kingma and Ba, 2015]", "[Shazeer, 2020]"} <= set(labels)
     assert all(re.fullmatch(r"\[.+, \d{4}\]", label) for label in labels)
     assert len(set(labels)) == len(labels)
-
-
-def test_no_page_and_no_stylesheet_loads_anything_from_another_host(site: Path) -> None:
-    pages, sheets = sorted(site.rglob("*.html")), sorted(site.rglob("*.css"))
-    assert {
-        page.name: found for page in pages if (found := site_assets.foreign_resources(page.read_text("utf8")))
-    } == {}
-    assert [s for s in sheets if site_assets.FOREIGN_CSS.search(s.read_text("utf8", errors="replace"))] == []
-    assert len(pages) > len(PAGES)
-    assert sheets
 
 
 FOREIGN = [
@@ -179,20 +163,6 @@ def test_a_rule_is_kept_if_something_can_match_it_and_an_icon_if_a_rule_names_it
     fonts = site / "_static/vendor/fontawesome/webfonts"
     one, two = (lean_sheet.icon_faces(fonts, css) for css in ("\uf002", "\uf002\uf185"))
     assert len(one) < len(two) < 5000
-
-
-def test_a_script_waits_for_the_widgets_and_one_without_use_for_the_page_goes() -> None:
-    script = '<script src="../_static/{}.js?v=1"></script>'
-    seen = {
-        name: lean_pages.SCRIPT.sub(lambda match: lean_pages.later(match, CODE), script.format(name))
-        for name in SCRIPTS
-    }
-    assert {name: "data-later" in text for name, text in seen.items()} == SCRIPTS
-    assert lean_pages.SCRIPT.sub(lambda match: lean_pages.later(match, ""), script.format("copybutton")) == ""
-
-
-CODE = '<div class="highlight"><pre>x</pre></div>'
-SCRIPTS = {"static-widgets": False, "doctools": True, "copybutton": True, "togglebutton": False, "fontawesome": False}
 
 
 @pytest.mark.parametrize(
