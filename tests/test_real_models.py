@@ -118,11 +118,10 @@ def test_merge_refuses_with_the_cause_what_would_be_another_function(
     attach(model, output="0")
     put(model)
     layers, before = list(moved(model)), copy.deepcopy(model.state_dict())
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message) as caught:
         merge(model)
-    assert list(model) == layers and all(
-        torch.equal(before[name], tensor) for name, tensor in model.state_dict().items()
-    )
+    assert "'1'" in caught.value.__notes__[0] and list(model) == layers
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
 @pytest.mark.parametrize("base", [lambda: hooked(lambda y: 2 * y), Observed])
