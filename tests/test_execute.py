@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import subprocess
 import sys
 import uuid
 from pathlib import Path
@@ -97,11 +96,6 @@ def write_notebook(path: Path, *sources: str) -> Path:
     return path
 
 
-def run_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, execute.__file__, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_running_twice_gives_identical_bytes_check_writes_nothing_and_a_failing_cell_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,28 +107,20 @@ def test_running_twice_gives_identical_bytes_check_writes_nothing_and_a_failing_
         "import ipywidgets\nslider = ipywidgets.FloatSlider()\nipywidgets.HBox([slider])",
     )
     broken = write_notebook(tmp_path / "broken.ipynb", "print('fine')", "raise ValueError('expected 3, got 4')")
-    before, result = broken.read_bytes(), run_script(broken, path)
-    assert (result.returncode, broken.read_bytes()) == (1, before)
-    assert all(text in result.stderr for text in ("broken.ipynb", "cell 2 of 2", "expected 3, got 4"))
+    before = broken.read_bytes()
+    assert (execute.main([str(broken), str(path)]), broken.read_bytes()) == (1, before)
+    told = capsys.readouterr().err
+    assert all(text in told for text in ("broken.ipynb", "cell 2 of 2", "expected 3, got 4"))
     first = path.read_bytes()
     notebook = json.loads(first)
     assert notebook["metadata"]["widgets"]
     outputs = [cell["outputs"][0] for cell in notebook["cells"]]
     assert outputs[0]["text"][0].startswith(f"{sys.executable} {tmp_path} ")
     assert "image/png" in outputs[1]["data"]
-    check = run_script("--check", path)
-    assert (check.returncode, path.read_bytes()) == (0, first), check.stdout + check.stderr
+    assert (execute.main(["--check", str(path)]), path.read_bytes()) == (0, first)
     monkeypatch.setattr(execute, "executed", lambda path: "another notebook")
     assert (execute.main(["--check", str(path)]), path.read_bytes()) == (1, first)
     assert "would change" in capsys.readouterr().out
-
-
-def test_chapters_come_in_the_order_of_the_table_of_contents(tmp_path: Path) -> None:
-    entries = "".join(f"      - file: {name}\n" for name in ("b", "a", "notes"))
-    (tmp_path / "_toc.yml").write_text(f"format: jb-book\nroot: intro\nparts:\n  - chapters:\n{entries}")
-    for name in ("a.ipynb", "b.ipynb", "notes.md", "unlisted.ipynb"):
-        (tmp_path / name).touch()
-    assert [path.name for path in execute.chapters(tmp_path)] == ["b.ipynb", "a.ipynb"]
 
 
 def test_a_kernel_does_not_depend_on_the_readers_settings(monkeypatch: pytest.MonkeyPatch) -> None:
