@@ -75,12 +75,3 @@ def test_word_counts_are_at_chance_except_where_the_card_says_so(name: str) -> N
     accuracies = bag_of_words_accuracy(name), bag_of_words_accuracy(name, scored_on="test")
     assert accuracies == pytest.approx(BY_CHANCE.get(name, (1.0, 0.775)))
     assert separable_by_words(get_task(name).splits["test"]) is (name not in BY_CHANCE)
-
-
-def test_a_linear_program_says_whether_word_counts_can_tell_the_labels() -> None:
-    negated = {"good": 1, "not good": 0, "bad": 0}
-    cases = [(negated, True), (negated | {"not bad": 1}, False)]  # the exclusive or
-    cases += [({"a b": 0, "b a": 1}, False), ({"a": 0, "b": 1, "c": 2, "a b c": 2}, True)]
-    for rows, separable in cases:
-        examples = [Example(text, label, "cell", "template", 0) for text, label in rows.items()]
-        assert separable_by_words(examples) is separable
