@@ -97,25 +97,17 @@ def test_the_first_code_cell_is_the_one_that_makes_colab_work(path: Path) -> Non
 
 
 @each_chapter
-def test_every_figure_has_alternative_text_a_caption_and_a_name(path: Path) -> None:
+def test_every_figure_has_words_a_caption_and_a_name_and_no_output_is_an_error_a_warning_or_a_path(path: Path) -> None:
     assert [cell.source for cell in figures(path) if not is_described(cell)] == []
-
-
-def test_a_figure_that_lacks_one_of_them_is_noticed() -> None:
-    def figure(alt: str, caption: str, name: str) -> nbformat.NotebookNode:
-        return new_code_cell(metadata={"mystnb": {"image": {"alt": alt}, "figure": {"caption": caption, "name": name}}})
-
-    assert is_described(figure("a" * 60, "Two lines", "fig-x"))
-    for given in (("a plot", "Two lines", "fig-x"), ("a" * 60, "", "fig-x"), ("a" * 60, "Two lines", "")):
-        assert not is_described(figure(*given))
-
-
-@each_chapter
-def test_no_output_is_an_error_a_warning_or_a_path(path: Path) -> None:
     assert [fault for cell in code(path) for fault in output_faults(cell)] == []
 
 
-def test_what_no_chapter_may_store_is_noticed() -> None:
+def test_a_figure_that_lacks_one_of_them_and_what_no_chapter_may_store_is_noticed() -> None:
+    cases = {("a" * 60, "Two lines", "fig-x"): True, ("a plot", "Two lines", "fig-x"): False}
+    cases |= {("a" * 60, "", "fig-x"): False, ("a" * 60, "Two lines", ""): False}
+    for (alt, caption, name), described in cases.items():
+        settings = {"image": {"alt": alt}, "figure": {"caption": caption, "name": name}}
+        assert is_described(new_code_cell(metadata={"mystnb": settings})) is described
     for output in (
         new_output("error", ename="E", evalue="broken", traceback=[]),
         new_output("stream", name="stderr", text="careful"),

@@ -108,11 +108,9 @@ def test_a_comparison_has_a_row_for_each_model_and_rank_and_no_share_of_an_unkno
     table = compare((get_preset(name) for name in ("gpt2", "llama-7b")), (rank for rank in (1, 8)))
     assert table[["model", "rank"]].values.tolist() == [["gpt2", 1], ["gpt2", 8], ["llama-7b", 1], ["llama-7b", 8]]
     assert table["LoRA / IA3"].round(2).tolist() == [2.33, 18.67, 2.43, 19.41]
-    assert table["IA3"].tolist() == [55_296, 55_296, 614_400, 614_400]
     llama, unknown = count_lora(get_preset("llama-7b"), 8), compare([TOY], [1], "W_q").iloc[0]
     assert table.iloc[3][["LoRA", "LoRA / base"]].tolist() == [llama.total, llama.total / llama.base_parameters]
-    assert math.isnan(unknown["IA3 / base"])
-    assert unknown["LoRA"] == count_lora(TOY, 1, ["W_q"]).total
+    assert math.isnan(unknown["IA3 / base"]) and unknown["LoRA"] == count_lora(TOY, 1, ["W_q"]).total
 
 
 def test_a_choice_that_would_count_nothing_or_what_is_not_there_is_refused() -> None:

@@ -5,8 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from random_tensors import gains, gap, normal
-from torch import Tensor
+from random_tensors import gains, normal
 from torch.testing import assert_close
 
 from ia3_lab import functional
@@ -35,24 +34,6 @@ def test_a_query_that_may_attend_to_nothing_gives_zeros_and_finite_gradients() -
     assert naive[:, :, 1].isnan().all(), "the control: filling with -inf gives NaN"
     for half in (q.half(), q.bfloat16()):
         assert not functional.attention(half, half, half, mask & False)[0].any()
-
-
-def ff_weights(gated: bool) -> dict[str, Tensor]:
-    shapes = {"W_1": (9, 4), "W_2": (4, 9), "b_1": (9,), "b_2": (4,)}
-    shapes |= {"W_gate": (9, 4), "b_gate": (9,)} if gated else {}
-    return {name: normal(*shape, seed=seed) for seed, (name, shape) in enumerate(shapes.items(), 1)}
-
-
-@pytest.mark.parametrize("gated", [False, True])
-def test_l_ff_folds_into_the_columns_of_torchs_W_2_but_into_W_1_only_where_a_gate_stands_beside_it(gated: bool) -> None:
-    x, w, l_ff = normal(2, 5, 4), ff_weights(gated), gains(9)
-    wrapped = functional.feed_forward(x, **w, l_ff=l_ff)
-    assert_close(functional.feed_forward(x, **w | {"W_2": functional.fold_input(w["W_2"], l_ff)}), wrapped)
-    assert gap(functional.feed_forward(x, **w), wrapped) > 0.1
-    for layer in ("1", "gate") if gated else ("1",):
-        weight, bias = functional.fold_output(w[f"W_{layer}"], w[f"b_{layer}"], l_ff)
-        folded = functional.feed_forward(x, **w | {f"W_{layer}": weight, f"b_{layer}": bias})
-        assert (gap(folded, wrapped) < 1e-9) is (gated and layer == "1"), "not into the gate, nor through GELU"
 
 
 size = st.integers(1, 6)

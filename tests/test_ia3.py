@@ -87,17 +87,6 @@ def test_merged_equals_wrapped_and_is_a_plain_module(kind: type, sizes: dict) ->
         module.merge()
 
 
-def test_forgotten_biases_are_seen_on_the_values_and_on_the_keys_which_softmax_hides() -> None:
-    module, x = far(IA3Attention(**ATTENTIONS[1])), normal(2, 5, 12)
-    merged, keys = module.merge(), module.project(x, x)[1]
-    assert_close(merged.project(x, x)[1], keys)
-    merged.W_k.bias.data.copy_(module.W_k.bias)
-    assert gap(merged.project(x, x)[1], keys) > 0.1
-    assert_close(merged(x), module(x))
-    merged.W_v.bias.data.copy_(module.W_v.bias)
-    assert gap(merged(x), module(x)) > 0.1
-
-
 @pytest.mark.parametrize("sizes", ATTENTIONS)
 def test_l_v_folds_into_W_o_too_repeated_for_the_query_heads_that_share_it(sizes: dict) -> None:
     module, x = far(IA3Attention(**sizes)), normal(2, 5, sizes["d_model"])
