@@ -113,7 +113,6 @@ def test_runs_are_their_mean_in_a_band_from_the_lowest_to_the_highest_and_points
     assert_array_equal([line.get_xdata() for line in series(own)], [[3, 4], [8, 9]])
     assert_array_equal(series(plots.plot_lines(None, {"a": [1, 2]}))[0].get_xdata(), [0, 1])
     diagonal, one, two = DRAWN["points"]().lines
-    assert_array_equal([one.get_xydata(), two.get_xydata()], [[[1, 1], [2, 3]], [[1, 2], [2, 5]]])
     assert (diagonal.get_slope(), one.get_linestyle(), two.get_linestyle()) == (1, "None", "None")
 
 
@@ -163,7 +162,6 @@ def test_every_entry_is_a_share_of_its_own_series_or_a_line_from_one():
     several = series(plots.plot_histogram({"k": [0.6, 1.0, 1.1, 1.0], "v": [1.0, 1.4]}, bins=edges))
     assert_array_equal([one.get_data().values for one in several], [[0.25, 0.75, np.nan], [np.nan, 0.5, 0.5]])
     (alone,) = series(plots.plot_histogram({"k": [1, 3, 0]}, bins=edges, counted=True))
-    assert_array_equal(alone.get_data().values, [0.25, 0.75, 0.0])
     assert (alone.get_fill(), several[0].get_fill()) == (True, False)
     stems = DRAWN["entries"]().lines[0].get_xydata()
     assert_allclose(stems, [[0, 1.0], [0, 1.4], [0, np.nan], [1, 1.0], [1, 0.2], [1, np.nan]])

@@ -128,12 +128,11 @@ def test_the_runs_were_made_with_today_s_weights_and_sentences_named_from_the_li
     assert len(set(today.values())) == len(TASKS)  # the control
 
 
-@pytest.mark.parametrize(("method", "task", "k", "draw"), [("head", "tense", 32, 2), ("ia3", "agent", 32, 0)])
-def test_a_stored_run_can_be_made_again(base: Any, method: str, task: str, k: int, draw: int):
-    run = Run("final", task, k, method, draw, **CHOSEN[method].values())
+def test_a_stored_run_can_be_made_again(base: Any) -> None:
+    run = Run("final", "agent", 32, "ia3", draw=0, **CHOSEN["ia3"].values())
     found, stored = perform(run, base), LOG[run]
     assert found[:4] == pytest.approx(stored[:4], abs=2e-4)  # another processor rounds differently
-    assert stored[:4] != pytest.approx(LOG[run._replace(draw=draw + 1)][:4], abs=2e-4)  # the control
+    assert stored[:4] != pytest.approx(LOG[run._replace(draw=1)][:4], abs=2e-4)  # the control
 
 
 def test_the_page_says_what_the_code_does_and_where_the_searches_in_the_log_start() -> None:
