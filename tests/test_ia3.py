@@ -103,15 +103,10 @@ def test_l_v_folds_into_W_o_too_repeated_for_the_query_heads_that_share_it(sizes
 
 
 @each_module
-def test_training_moves_the_vectors_only(kind: type, sizes: dict) -> None:
+def test_only_the_vectors_are_trained_and_all_of_them(kind: type, sizes: dict) -> None:
     module = far(kind(**sizes))
     module.extra_l_k = nn.Parameter(torch.ones(3))  # its name only ends like a vector's
-    before, given = copy.deepcopy(module.state_dict()), inputs(**sizes)
     assert module.freeze_base().trainable == sum(map(len, module.ia3_parameters().values()))
-    optimizer = torch.optim.AdamW(module.parameters(), lr=0.1, weight_decay=0.1)
-    for _ in range(3):
-        optimizer.zero_grad()
-        module(**given).pow(2).mean().backward()
-        optimizer.step()
-    moved = {name for name, tensor in module.state_dict().items() if not torch.equal(before[name], tensor)}
-    assert moved == set(module.ia3_parameters())
+    module(**inputs(**sizes)).pow(2).mean().backward()
+    trained = {name for name, p in module.named_parameters() if p.grad is not None and p.grad.any()}
+    assert trained == set(module.ia3_parameters())

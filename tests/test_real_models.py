@@ -247,9 +247,8 @@ def _train_on_a_half(process: int, meeting_point: str, rank: int = 1) -> None:
     torch.distributed.init_process_group("gloo", init_method=meeting_point, rank=rank, world_size=2)
     mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (2,))
     half = X[:4][2 * rank :][:2]
+    torch.manual_seed(0)
     base = Net()
-    for index, parameter in enumerate(base.parameters()):
-        nn.init.normal_(parameter, generator=torch.Generator().manual_seed(index))
     for share in (nn.parallel.DistributedDataParallel, lambda model: fully_shard(model, mesh=mesh)):
         alone, model = attached(copy.deepcopy(base)), attached(copy.deepcopy(base))
         for one in (alone, model):
