@@ -74,7 +74,8 @@ def test_figures_are_transparent_and_have_the_colors_of_the_palette_after_use_st
         set_to = mpl.rcParams.copy()
         assert mpl.colors.to_rgba(plt.figure().get_facecolor())[3] == 0
     assert set_to["savefig.facecolor"] == set_to["axes.facecolor"] == "none"
-    assert {mpl.colors.to_hex(set_to[name]) for name in ("axes.edgecolor", "xtick.color")} == {figure_color("text")}
+    names = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "legend.labelcolor")
+    assert {mpl.colors.to_hex(set_to[name]) for name in names} == {figure_color("text")}
     assert set_to["axes.prop_cycle"].by_key()["color"][:2] == [figure_color("ia3"), figure_color("lora")]
 
 
