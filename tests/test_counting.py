@@ -50,11 +50,9 @@ def test_closed_forms_equal_what_peft_trains_matrix_by_matrix_as_chapter_4_shows
         assert trained(LoraConfig, *roles, r=5) == count_lora(config, 5, roles).total, roles
 
 
-def test_known_totals_in_numbers_and_in_bytes_and_in_roles_without_the_ones_named_twice() -> None:
-    ia3 = {"gpt2": 55_296, "llama-7b": 614_400, "t0-3b": 540_672, "t0-11b": 1_081_344, "llama-3-8b": 524_288}
-    assert {name: count_ia3(get_preset(name)).total for name in ia3} == ia3
+def test_a_total_in_bytes_and_roles_without_the_ones_named_twice() -> None:
     llama = get_preset("llama-7b")
-    assert count_ia3(llama).bytes() == 2 * count_ia3(llama).bytes("bfloat16") == 4 * ia3["llama-7b"]
+    assert count_ia3(llama).bytes() == 2 * count_ia3(llama).bytes("bfloat16") == 4 * 614_400
     assert [row.role for row in count_lora(llama, 1, ["W_2", "W_q", "W_2"]).rows] == ["W_q", "W_2"]
     assert break_even_rank(llama) < 1 < break_even_rank(llama, ("W_q", "W_v")) < 2
 
