@@ -1,4 +1,4 @@
-"""Laws of the verbs: finding layers by name, all or nothing, what is trained, shared layers, tied weights."""
+"""Laws of the verbs: finding layers by name, all or nothing, what is trained, shared layers."""
 
 import copy
 from collections.abc import Callable
@@ -131,16 +131,6 @@ def test_after_any_error_the_model_is_as_it_was(verb: Callable, error: type[Base
     assert_unchanged(before, model)
 
 
-def test_merge_refuses_what_is_not_finite_names_the_layer_and_merges_none() -> None:
-    model = Net()
-    lora(model)["down"].A.data[1, 3] = float("inf")
-    before = state(model)
-    with pytest.raises(ValueError, match=r"\['A'\] hold NaN or infinity") as caught:
-        merge(model)
-    assert "'down'" in caught.value.__notes__[0]
-    assert_unchanged(before, model)
-
-
 def test_a_layer_with_two_names_gets_one_adapter_and_can_be_wrapped_under_one_of_them() -> None:
     one, block = nn.Linear(3, 3).double(), nn.ModuleDict({"inner": nn.Linear(3, 3)}).double()
     model, x = nn.ModuleDict({"a": nn.Sequential(one), "b": nn.Sequential(one), "c": block, "d": block}), normal(2, 3)
@@ -158,15 +148,6 @@ def test_a_layer_with_two_names_gets_one_adapter_and_can_be_wrapped_under_one_of
     merge(model)
     assert model["a"][0] is model["b"][0] and isinstance(model["d"]["inner"], nn.Linear)
     assert_close(model["b"](x), expected)
-
-
-def test_merging_does_not_touch_what_the_weight_is_tied_to() -> None:
-    model = nn.ModuleDict({"embedding": nn.Embedding(7, 3), "head": nn.Linear(3, 7, bias=False)}).double()
-    model["head"].weight = model["embedding"].weight
-    before = model["embedding"].weight.detach().clone()
-    attach(model, output="head")
-    merge(moved(model))
-    assert torch.equal(model["embedding"].weight, before) and not torch.equal(model["head"].weight, before)
 
 
 def test_freezing_goes_by_identity_and_refuses_nothing_and_strangers() -> None:

@@ -2,10 +2,8 @@
 
 import base64
 import io
-import json
-import subprocess
 import sys
-import uuid
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,125 +14,87 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image, ImageChops
 
 
-def book(*outputs: Any, **metadata: Any) -> nbformat.NotebookNode:
-    """A notebook of one cell."""
-    return new_notebook(cells=[new_code_cell("x", id="one", outputs=list(outputs), metadata=metadata)])
-
-
 def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
     return new_output("stream", name=name, text=text)
 
 
-def with_widgets(gain: float = 1.8) -> nbformat.NotebookNode:
-    """A notebook as nbclient leaves it: two shown widgets, a link between them, one widget that nobody shows."""
-    shown, slider, layout, link, hidden = (uuid.uuid4().hex for _ in range(5))
-    models = {
-        shown: ("AnyModel", {"l_1": gain, "layout": f"IPY_MODEL_{layout}"}),
-        slider: ("FloatSliderModel", {"value": gain}),
-        layout: ("LayoutModel", {"_view_name": "LayoutView", "width": None}),
-        link: ("LinkModel", {"source": [f"IPY_MODEL_{slider}", "value"], "target": [f"IPY_MODEL_{shown}", "l_1"]}),
-        hidden: ("FloatSliderModel", {"value": 7.0}),
-    }
-    views = [{execute.WIDGET_VIEW: {"model_id": key}} for key in (shown, slider)]
-    views[0]["text/html"] = f'<div data-model-id="{shown}">'
-    notebook = book(*(new_output("display_data", data=view) for view in views))
-    state = {key: {"model_name": name, "state": values} for key, (name, values) in sorted(models.items())}
-    notebook.metadata["widgets"] = {execute.WIDGET_STATE: {"state": state}}
-    return notebook
-
-
-def normal(notebook: nbformat.NotebookNode, name: str = "chapter") -> str:
-    execute.normalize(notebook, name)
+def normal(*outputs: Any) -> str:
+    """The text of a notebook of one cell in normal form."""
+    notebook = new_notebook(cells=[new_code_cell("x", id="one", outputs=list(outputs))])
+    execute.normalize(notebook, "chapter")
     return nbformat.writes(notebook)
 
 
-def stored_models(notebook: nbformat.NotebookNode, name: str = "chapter") -> dict[str, dict]:
-    execute.normalize(notebook, name)
-    return notebook.metadata["widgets"][execute.WIDGET_STATE]["state"]
-
-
-def test_random_widget_ids_and_how_the_kernel_cut_a_stream_leave_no_trace_and_normalizing_twice_is_normalizing_once():
-    once = normal(with_widgets())
-    assert once == normal(with_widgets()) == normal(nbformat.reads(once, as_version=4))
-    assert once != normal(with_widgets(gain=0.5))
-    assert not stored_models(with_widgets(), "first").keys() & stored_models(with_widgets(), "second").keys()
-    assert normal(book(stream("a\nb\n"))) == normal(book(stream("a\n"), stream("b\n")))
-    assert normal(book(stream("a\nb\n"))) != normal(book(stream("a\n"), stream("b\n", "stderr")))
-
-
-def test_what_the_outputs_show_is_stored_with_its_links_under_the_ids_that_they_name() -> None:
-    notebook = with_widgets()
-    models = stored_models(notebook)
-    names = sorted(model["model_name"] for model in models.values())
-    assert names == ["AnyModel", "FloatSliderModel", "LinkModel"]
-    assert execute.references({"children": ["IPY_MODEL_ab"], "watch": "anywidget:cd"}) == ["ab", "cd"]
-    assert not any("layout" in model["state"] for model in models.values())
-    pictured, bare = (output.data for output in notebook.cells[0].outputs)  # no view hides a picture from GitHub
-    (key,) = (key for key in models if models[key]["model_name"] == "AnyModel")
-    assert pictured == {"text/html": f'<div data-model-id="{key}">'}
-    assert bare[execute.WIDGET_VIEW]["model_id"] in models
-
-
-def test_memory_addresses_timings_versions_and_a_table_s_indentation_are_not_stored() -> None:
-    table, other = (
-        new_output("display_data", data={"text/html": html})
-        for html in ("<table>\n  <td>1\n2</td>\n</table>", "<table><td>12</td></table>")
-    )
-    text = stream("<Foo object at 0x7f3a5c0d> 0x7f3a5c0d\n")
-    notebook = book(text, table, other, execution={"iopub.status.busy": "2026"}, tags=["hide-cell"])
-    notebook.metadata.update(jupytext={"a": 1}, language_info={"name": "python", "version": "3.11.2"})
-    execute.normalize(notebook, "chapter")
-    assert set(notebook.metadata) == {"kernelspec", "language_info"}
-    assert "version" not in notebook.metadata.language_info
-    assert notebook.cells[0].metadata == {"tags": ["hide-cell"]}
-    assert text.text == "<Foo> 0x7f3a5c0d\n"
-    assert table.data["text/html"] == "<table><td>1\n2</td></table>"
-    assert other.data["text/html"] == "<table><td>12</td></table>"
+def test_where_a_stream_was_cut_an_object_s_address_and_a_table_s_indentation_leave_no_trace() -> None:
+    assert normal(stream("a\nb\n")) == normal(stream("a\n"), stream("b\n"))
+    assert normal(stream("a\nb\n")) != normal(stream("a\n"), stream("b\n", "stderr"))
+    assert normal(stream("<Foo object at 0x7f3a5c0d> 0x7f3a5c0d")) == normal(stream("<Foo> 0x7f3a5c0d"))
+    tables = ("<table>\n  <td>1\n2</td>\n</table>", "<table><td>1\n2</td></table>")
+    one, other = (new_output("display_data", data={"text/html": html}) for html in tables)
+    assert normal(one) == normal(other)
 
 
 def write_notebook(path: Path, *sources: str) -> Path:
-    path.write_text(nbformat.writes(new_notebook(cells=[new_code_cell(source) for source in sources])), "utf8")
+    cells, of_an_editor = [new_code_cell(source) for source in sources], {"jupytext": {"a": 1}}
+    path.write_text(nbformat.writes(new_notebook(cells=cells, metadata=of_an_editor)), "utf8")
     return path
 
 
-def run_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, execute.__file__, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+#: Two widgets in a box, a link between them, a widget with a picture, and one that nobody shows.
+WIDGETS = """\
+import ipywidgets
+from IPython.display import display
+one, two, pictured, hidden = (ipywidgets.FloatSlider() for _ in range(4))
+link = ipywidgets.jslink((one, "value"), (two, "value"))
+display(ipywidgets.HBox([one, two]))
+view = {"application/vnd.jupyter.widget-view+json": {"model_id": pictured.model_id}}
+display({"text/html": f'<div data-model-id="{pictured.model_id}">', **view}, raw=True)"""
 
 
-def test_running_twice_gives_identical_bytes_check_writes_nothing_and_a_failing_cell_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.fixture(scope="module")
+def chapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a notebook with a figure and widgets, after it was run, beside one whose cell fails."""
+    folder = tmp_path_factory.mktemp("book")
+    text = "import os, sys\nprint(sys.executable, os.getcwd(), hash('IA3'), object())"
+    path = write_notebook(folder / "chapter.ipynb", text, "import matplotlib.pyplot as plt\nplt.plot([1, 2]);", WIDGETS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPLBACKEND", "Agg")  # a reader's choice: with it no figure would be stored
+        assert execute.main([str(path)]) == 0
+    return path
+
+
+def test_what_the_outputs_show_is_stored_with_its_links_under_ids_of_the_chapter(chapter: Path) -> None:
+    notebook = nbformat.read(chapter, as_version=4)
+    text, figure, *shown = (output for cell in notebook.cells for output in cell.outputs)
+    assert text.text.startswith(f"{sys.executable} {chapter.parent} ") and "image/png" in figure.data
+    assert set(notebook.metadata) == {"kernelspec", "language_info", "widgets"}
+    assert "version" not in notebook.metadata.language_info
+    models = notebook.metadata.widgets[execute.WIDGET_STATE]["state"]
+    names = Counter(model["model_name"] for model in models.values())
+    assert (names["FloatSliderModel"], names["HBoxModel"], names["LinkModel"]) == (3, 1, 1)
+    assert not any("layout" in model["state"] for model in models.values())
+    box, picture = (output.data for output in shown)  # no view hides a picture from GitHub
+    assert box[execute.WIDGET_VIEW]["model_id"] in models
+    assert picture["text/html"].split('"')[1] in models and execute.WIDGET_VIEW not in picture
+    assert execute.references({"children": ["IPY_MODEL_ab"], "watch": "anywidget:cd"}) == ["ab", "cd"]
+    execute.normalize(notebook, "another chapter")
+    assert not models.keys() & notebook.metadata.widgets[execute.WIDGET_STATE]["state"].keys()
+
+
+def test_running_again_gives_identical_bytes_check_writes_nothing_and_a_failing_cell_is_named(
+    chapter: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MPLBACKEND", "Agg")  # a reader's choice: with it no figure would be stored
-    path = write_notebook(
-        tmp_path / "chapter.ipynb",
-        "import os, sys\nprint(sys.executable, os.getcwd(), hash('IA3'), object())",
-        "import matplotlib.pyplot as plt\nplt.plot([1, 2]);",
-        "import ipywidgets\nslider = ipywidgets.FloatSlider()\nipywidgets.HBox([slider])",
-    )
-    broken = write_notebook(tmp_path / "broken.ipynb", "print('fine')", "raise ValueError('expected 3, got 4')")
-    before, result = broken.read_bytes(), run_script(broken, path)
-    assert (result.returncode, broken.read_bytes()) == (1, before)
-    assert all(text in result.stderr for text in ("broken.ipynb", "cell 2 of 2", "expected 3, got 4"))
-    first = path.read_bytes()
-    notebook = json.loads(first)
-    assert notebook["metadata"]["widgets"]
-    outputs = [cell["outputs"][0] for cell in notebook["cells"]]
-    assert outputs[0]["text"][0].startswith(f"{sys.executable} {tmp_path} ")
-    assert "image/png" in outputs[1]["data"]
-    check = run_script("--check", path)
-    assert (check.returncode, path.read_bytes()) == (0, first), check.stdout + check.stderr
+    first = chapter.read_bytes()
+    assert (execute.main(["--check", str(chapter)]), chapter.read_bytes()) == (0, first)
     monkeypatch.setattr(execute, "executed", lambda path: "another notebook")
-    assert (execute.main(["--check", str(path)]), path.read_bytes()) == (1, first)
+    assert (execute.main(["--check", str(chapter)]), chapter.read_bytes()) == (1, first)
     assert "would change" in capsys.readouterr().out
-
-
-def test_chapters_come_in_the_order_of_the_table_of_contents(tmp_path: Path) -> None:
-    entries = "".join(f"      - file: {name}\n" for name in ("b", "a", "notes"))
-    (tmp_path / "_toc.yml").write_text(f"format: jb-book\nroot: intro\nparts:\n  - chapters:\n{entries}")
-    for name in ("a.ipynb", "b.ipynb", "notes.md", "unlisted.ipynb"):
-        (tmp_path / name).touch()
-    assert [path.name for path in execute.chapters(tmp_path)] == ["b.ipynb", "a.ipynb"]
+    monkeypatch.undo()
+    broken = write_notebook(chapter.with_name("broken.ipynb"), "1", "raise ValueError('expected 3, got 4')")
+    before = broken.read_bytes()
+    assert (execute.main([str(broken)]), broken.read_bytes()) == (1, before)
+    told = capsys.readouterr().err
+    assert all(text in told for text in ("broken.ipynb", "cell 2 of 2", "expected 3, got 4"))
 
 
 def test_a_kernel_does_not_depend_on_the_readers_settings(monkeypatch: pytest.MonkeyPatch) -> None:

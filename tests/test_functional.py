@@ -1,33 +1,14 @@
-"""Laws of the stateless maths: rescaling, heads, masks, attention, folding."""
-
-from collections.abc import Callable
+"""Laws of the stateless maths: rescaling, masks, folding. Chapter 2 holds those of attention, each with a control."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from random_tensors import gains, gap, normal
-from torch import Tensor
+from random_tensors import gains, normal
 from torch.testing import assert_close
 
 from ia3_lab import functional
-
-
-def rotate(x: Tensor) -> Tensor:
-    """Turn each pair (i, i + d/2) by an angle that grows with the position: rotary embeddings of (..., n, d)."""
-    n, half = x.shape[-2], x.shape[-1] // 2
-    angle = torch.arange(n, dtype=x.dtype)[:, None] * 100.0 ** (-torch.arange(half, dtype=x.dtype) / half)
-    left, right = x[..., :half], x[..., half:]
-    return torch.cat((left * angle.cos() - right * angle.sin(), right * angle.cos() + left * angle.sin()), -1)
-
-
-def test_scale_is_a_diagonal_matrix_by_ones_the_identity_bit_for_bit_and_by_one_entry_of_1_5_not() -> None:
-    x, ones = normal(2, 5, 7), torch.ones(7)
-    assert_close(functional.scale(x, gains(7)), x @ torch.diag(gains(7)))
-    assert torch.equal(functional.scale(x.float(), ones), x.float())
-    ones[2] = 1.5
-    assert not torch.equal(functional.scale(x.float(), ones), x.float())
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
@@ -53,57 +34,6 @@ def test_a_query_that_may_attend_to_nothing_gives_zeros_and_finite_gradients() -
     assert naive[:, :, 1].isnan().all(), "the control: filling with -inf gives NaN"
     for half in (q.half(), q.bfloat16()):
         assert not functional.attention(half, half, half, mask & False)[0].any()
-
-
-def test_scaling_keys_equals_scaling_queries_but_with_rotary_positions_only_if_the_pairs_are_tied() -> None:
-    q, k, v, l_k = normal(7, 6), normal(7, 6, seed=1), normal(7, 3, seed=2), gains(6)
-
-    def on_keys_and_on_queries(vector: Tensor, turn: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        on_keys = functional.attention(turn(q), turn(functional.scale(k, vector)), v)[0]
-        return on_keys, functional.attention(turn(functional.scale(q, vector)), turn(k), v)[0]
-
-    on_keys, on_queries = on_keys_and_on_queries(l_k, turn=lambda x: x)
-    assert_close(on_keys, on_queries)
-    assert gap(on_keys, functional.attention(q, k, v)[0]) > 0.1
-    assert_close(*on_keys_and_on_queries(gains(3).repeat(2), turn=rotate))
-    assert gap(*on_keys_and_on_queries(l_k, turn=rotate)) > 0.1
-
-
-def test_a_uniform_l_k_is_a_softmax_temperature_and_another_l_k_is_none() -> None:
-    q, k, v = normal(5, 6), normal(7, 6, seed=1), normal(7, 3, seed=2)
-    scores = q @ k.T / 6**0.5
-    uniform = functional.attention(q, functional.scale(k, torch.full((6,), 2.5, dtype=torch.float64)), v)[1]
-    assert_close(uniform, (scores / (1 / 2.5)).softmax(-1))
-    other = functional.attention(q, functional.scale(k, gains(6)), v)[1]
-    ratios = (other[:, :1] / other).log() / (scores[:, :1] - scores)
-    assert ratios[:, 1:].std() > 0.1, "one temperature would make all the ratios of log-odds equal"
-
-
-def test_l_v_commutes_with_the_attention_average_and_l_k_does_not() -> None:
-    q, k, v, vector = normal(5, 6), normal(7, 6, seed=1), normal(7, 6, seed=2), gains(6)
-    scaled = functional.scale(functional.attention(q, k, v)[0], vector)
-    assert_close(functional.attention(q, k, functional.scale(v, vector))[0], scaled)
-    assert gap(functional.attention(q, functional.scale(k, vector), v)[0], scaled) > 0.1
-
-
-def ff_weights(gated: bool) -> dict[str, Tensor]:
-    shapes = {"W_1": (9, 4), "W_2": (4, 9), "b_1": (9,), "b_2": (4,)}
-    shapes |= {"W_gate": (9, 4), "b_gate": (9,)} if gated else {}
-    return {name: normal(*shape, seed=seed) for seed, (name, shape) in enumerate(shapes.items(), 1)}
-
-
-@pytest.mark.parametrize("gated", [False, True])
-def test_l_ff_folds_into_the_columns_of_torchs_W_2_but_into_W_1_only_where_a_gate_stands_beside_it(gated: bool) -> None:
-    x, w, l_ff = normal(2, 5, 4), ff_weights(gated), gains(9)
-    wrapped = functional.feed_forward(x, **w, l_ff=l_ff)
-    assert_close(functional.feed_forward(x, **w | {"W_2": functional.fold_input(w["W_2"], l_ff)}), wrapped)
-    by_hand = torch.diag(l_ff) @ w["W_2"].T  # the rows of W_2 in the equation x @ W_2
-    assert_close(functional.feed_forward(x, **w | {"W_2": by_hand.T}), wrapped)
-    assert gap(functional.feed_forward(x, **w), wrapped) > 0.1
-    for layer in ("1", "gate") if gated else ("1",):
-        weight, bias = functional.fold_output(w[f"W_{layer}"], w[f"b_{layer}"], l_ff)
-        folded = functional.feed_forward(x, **w | {f"W_{layer}": weight, f"b_{layer}": bias})
-        assert (gap(folded, wrapped) < 1e-9) is (gated and layer == "1"), "not into the gate, nor through GELU"
 
 
 size = st.integers(1, 6)

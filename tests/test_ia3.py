@@ -87,17 +87,6 @@ def test_merged_equals_wrapped_and_is_a_plain_module(kind: type, sizes: dict) ->
         module.merge()
 
 
-def test_forgotten_biases_are_seen_on_the_values_and_on_the_keys_which_softmax_hides() -> None:
-    module, x = far(IA3Attention(**ATTENTIONS[1])), normal(2, 5, 12)
-    merged, keys = module.merge(), module.project(x, x)[1]
-    assert_close(merged.project(x, x)[1], keys)
-    merged.W_k.bias.data.copy_(module.W_k.bias)
-    assert gap(merged.project(x, x)[1], keys) > 0.1
-    assert_close(merged(x), module(x))
-    merged.W_v.bias.data.copy_(module.W_v.bias)
-    assert gap(merged(x), module(x)) > 0.1
-
-
 @pytest.mark.parametrize("sizes", ATTENTIONS)
 def test_l_v_folds_into_W_o_too_repeated_for_the_query_heads_that_share_it(sizes: dict) -> None:
     module, x = far(IA3Attention(**sizes)), normal(2, 5, sizes["d_model"])
@@ -114,15 +103,10 @@ def test_l_v_folds_into_W_o_too_repeated_for_the_query_heads_that_share_it(sizes
 
 
 @each_module
-def test_training_moves_the_vectors_only(kind: type, sizes: dict) -> None:
+def test_only_the_vectors_are_trained_and_all_of_them(kind: type, sizes: dict) -> None:
     module = far(kind(**sizes))
     module.extra_l_k = nn.Parameter(torch.ones(3))  # its name only ends like a vector's
-    before, given = copy.deepcopy(module.state_dict()), inputs(**sizes)
     assert module.freeze_base().trainable == sum(map(len, module.ia3_parameters().values()))
-    optimizer = torch.optim.AdamW(module.parameters(), lr=0.1, weight_decay=0.1)
-    for _ in range(3):
-        optimizer.zero_grad()
-        module(**given).pow(2).mean().backward()
-        optimizer.step()
-    moved = {name for name, tensor in module.state_dict().items() if not torch.equal(before[name], tensor)}
-    assert moved == set(module.ia3_parameters())
+    module(**inputs(**sizes)).pow(2).mean().backward()
+    trained = {name for name, p in module.named_parameters() if p.grad is not None and p.grad.any()}
+    assert trained == set(module.ia3_parameters())

@@ -1,4 +1,4 @@
-"""What `pip install` brings: the package, all of it and nothing else, that does what the README says."""
+"""What `pip install` brings and does, and the version and the address that stand in many places."""
 
 import os
 import re
@@ -26,10 +26,6 @@ def build(source: Path, kind: str) -> Path:
     return source / "dist" / done.stdout.split()[-1]
 
 
-def members(wheel: Path) -> dict[str, int]:
-    return {file.filename: file.CRC for file in zipfile.ZipFile(wheel).infolist()}
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
@@ -40,18 +36,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(source, "wheel")
 
 
-def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> None:
+def test_a_wheel_from_here_or_from_the_sdist_holds_every_file_of_the_package_and_nothing_else(wheel, tmp_path) -> None:
     files = [path for path in (ROOT / "ia3_lab").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert {path.suffix for path in files} == set(KINDS)
-    inside = {name for name in members(wheel) if ".dist-info/" not in name}
-    assert inside == {path.relative_to(ROOT).as_posix() for path in files}
-
-
-def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     with tarfile.open(build(wheel.parent.parent, "sdist")) as archive:
         archive.extractall(tmp_path, filter="data")
-    (source,) = tmp_path.iterdir()
-    assert members(build(source, "wheel")) == members(wheel)
+    for one in (wheel, build(next(tmp_path.iterdir()), "wheel")):
+        inside = {name for name in zipfile.ZipFile(one).namelist() if ".dist-info/" not in name}
+        assert inside == {path.relative_to(ROOT).as_posix() for path in files}
 
 
 def test_the_quick_start_of_the_readme_runs_as_it_stands_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
@@ -72,3 +64,43 @@ def test_the_version_stands_in_one_place_and_its_copies_agree() -> None:
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf8"))["version"] == version
     newest = re.search(r"^## (\S+)(.*)$", (ROOT / "CHANGELOG.md").read_text("utf8"), re.M)
     assert newest[1] == version and re.fullmatch(r" \((unreleased|\d{4}-\d\d-\d\d)\)", newest[2])
+
+
+#: Where the book lives: it stands in the configuration, every copy is equal, and one command changes them all.
+CURRENT = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["repository"]["url"]
+#: Addresses of repositories, but for those of others that the text points to, and of the "you" of examples.
+ADDRESS = re.compile(r"https://github\.com/(?!huggingface|r-three|you/)[\w-]+/[\w-]+(?:\.(?!git\b)\w[\w-]*)*")
+PATTERNS = ("_config.yml", "*.md", "CITATION.cff", "pyproject.toml", "book/*.md", "book/*.ipynb")
+TEXTS = [path for pattern in PATTERNS for path in sorted(ROOT.glob(pattern))]
+
+
+def test_a_text_carries_the_address_of_the_configuration_and_no_other_and_no_source_file_any() -> None:
+    found = {path.name: set(ADDRESS.findall(path.read_text("utf8"))) for path in TEXTS}
+    assert set().union(*found.values()) == {CURRENT}
+    assert {name for name in found if found[name]} >= {"README.md", "CITATION.cff", "pyproject.toml", "intro.md"}
+    assert ADDRESS.findall("https://github.com/a/fork.git, https://github.com/you/b") == ["https://github.com/a/fork"]
+    sources = [ROOT / "Makefile", ROOT / "_toc.yml", *(ROOT / ".github").rglob("*.yml")]
+    for folder in ("ia3_lab", "scripts", "_ext", "_static", "bench"):
+        sources += [path for path in (ROOT / folder).rglob("*.*") if path.suffix in (".py", ".mjs", ".js", ".css")]
+    assert [path for path in sources if CURRENT in path.read_text("utf8")] == []
+
+
+def test_the_command_changes_every_copy_there_is_a_way_back_and_what_is_no_address_is_refused(tmp_path: Path) -> None:
+    def make_repository(url: str) -> int:
+        command = ["make", "repository", f"URL={url}"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode
+
+    for path in [*TEXTS, ROOT / "Makefile"]:
+        (copy := tmp_path / path.relative_to(ROOT)).parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy)
+    page, alike = tmp_path / "README.md", f"{CURRENT}-two {CURRENT}.com"  # they only begin alike
+    page.write_text(f"{page.read_text('utf8')}{CURRENT}. {CURRENT}.git {alike}\n")
+    before = {path: path.read_text("utf8") for path in tmp_path.rglob("*.*")}
+    new = "https://github.com/someone-else/their.book"
+    assert make_repository(f"{new}.git") == 0  # as an address to clone from
+    after = {path: path.read_text("utf8") for path in before}
+    assert after[page].endswith(f"{new}. {new}.git {alike}\n")
+    assert [path for path in before if CURRENT in after[path].replace(alike, "")] == []
+    assert make_repository(CURRENT) == 0
+    assert 0 not in [make_repository(url) for url in ("", "a/b", "https://github.com/a")]
+    assert {path: path.read_text("utf8") for path in before} == before

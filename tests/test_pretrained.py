@@ -63,11 +63,10 @@ def test_the_hub_comes_first_then_the_wheel_and_neither_is_an_error_that_says_wh
     assert str(found.value.__cause__) == "'connection lost'"
 
 
-def test_a_file_with_one_changed_byte_is_refused(fake_hub):
+def test_another_file_is_refused(fake_hub):
     for name, digest in pretrained.DIGESTS.items():
         whole = (fake_hub / name).rename(fake_hub / "whole")
-        content = whole.read_bytes()
-        (fake_hub / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        (fake_hub / name).write_text("another file")
         with pytest.raises(ValueError, match=rf"{name} is not .* expected SHA-256 {digest}, got"):
             pretrained.load("cpu")
         whole.rename(fake_hub / name)
@@ -102,6 +101,7 @@ def test_a_folder_is_loaded_in_silence_and_only_the_new_head_is_random(tmp_path,
 )
 def test_a_hub_that_answers_in_time_is_asked_for_the_model(monkeypatch, capfd, answer, offline, width):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr(pretrained._hub_answers, "__defaults__", (0.2,))  # the seconds that it waits
     monkeypatch.setattr("huggingface_hub.get_session", lambda: SimpleNamespace(head=lambda url, timeout: answer()))
     stored, built = lambda name, config: nn.Linear(2, len(name + config)).half(), lambda config: nn.Linear(2, 1)
     start = time.perf_counter()
