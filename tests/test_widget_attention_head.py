@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch.testing import assert_close
-from widget_helpers import in_each_state, middle, press, set_traits
+from widget_helpers import in_each_state, middle, open_tables, press, set_traits
 
 from ia3_lab import functional
 from ia3_lab.widgets import AttentionHead
@@ -91,7 +91,7 @@ def assert_shows(page: Any, **traits: Any) -> None:
 
 def test_keys_taps_and_presets_redraw_the_output_and_l_v_no_arc_and_a_word_shows_where_it_looks(widget_page):
     page = widget_page(AttentionHead(l_k=L_K, l_v=L_V))
-    page.get_by_text("All numbers as a table").click()
+    open_tables(page)
     assert_shows(page, l_k=L_K, l_v=L_V)
     press(page.get_by_role("slider", name="l_v, value feature who"), "End")
     assert_shows(page, l_k=L_K, l_v=[3, *L_V[1:]])
