@@ -43,7 +43,7 @@ def drag(page: Any, node: Any, right: float, down: float = 0, *, finger: bool = 
     page.mouse.up()
 
 
-#: Until nothing has scrolled for a tenth of a second: a finger that comes down before gets touches it cannot cancel.
+#: Until nothing has scrolled for a tenth of a second: a finger that comes down before only stops the page.
 REST = """() => new Promise((done) => {
     let rest = setTimeout(done, 100);
     document.addEventListener("scroll", () => { clearTimeout(rest); rest = setTimeout(done, 100); });
@@ -51,12 +51,14 @@ REST = """() => new Promise((done) => {
 
 
 def stroke(page: Any, x: float, y: float, right: float, down: float) -> None:
-    """Put a finger down at a point of a page at rest, move it by pixels, lift it, and let the page come to rest."""
-    page.evaluate(REST)
+    """Put a finger down at a point of a page at rest, move it by pixels, hold it still, and lift it."""
     client = page.context.new_cdp_session(page)
     touch = [{"x": x + part * right, "y": y + part * down} for part in (0, 0.25, 0.5, 0.75, 1)]
+    page.evaluate(REST)
     for kind, points in [("touchStart", touch[:1]), *[("touchMove", [point]) for point in touch[1:]], ("touchEnd", [])]:
         client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        if points == touch[-1:]:
+            page.evaluate(REST)  # a finger lifted at once lets the page roll on, and its last move can be lost
     page.evaluate(REST)
 
 
