@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from widget_helpers import drag, press, set_traits, stroke, trait
+from widget_helpers import drag, open_tables, press, set_traits, stroke, trait
 
 from ia3_lab import geometry
 from ia3_lab.widgets import EllipseLab
@@ -14,7 +14,6 @@ from ia3_lab.widgets.ellipse_lab import target_matrix
 
 TARGETS = ("upright", "tilted", "large", "rotation")
 STATE = EllipseLab()._own()
-LORA = {"mode": "lora", "a": [0.7, -1.2], "b": [1.1, 0.4], "a_2": [-0.3, 0.9], "b_2": [0.6, 1.7]}
 pytestmark = pytest.mark.browser
 
 
@@ -66,26 +65,11 @@ def test_half_axes_tilt_area_and_the_turn_of_a_vector_equal_numpy(call):
             assert_allclose(x @ rotation(turn), image / np.linalg.norm(image), atol=1e-9)
 
 
-@pytest.mark.parametrize("values", [{"l_1": 1.8, "l_2": -0.5}, LORA, {**LORA, "rank": 2}], ids=["ia3", "1", "2"])
-def test_the_matrix_is_the_packages_and_the_image_is_x_times_it(call, values):
-    expected, x = EllipseLab(**values).matrix, [0.3, -1.4]
-    matrix = call("matrixOf", {name: getattr(EllipseLab(**values), name) for name in STATE})
-    assert_allclose(matrix, expected)
-    assert_allclose(call("apply", x, matrix), np.array(x) @ expected)
-    if "mode" in values:
-        assert not np.allclose(call("apply", x, matrix), expected @ x)  # columns would be another map
-
-
 @pytest.mark.parametrize("target", TARGETS)
 def test_targets_and_mismatch_equal_numpy(call, target):
     assert_allclose(call("targetMatrix", target), target_matrix(target), atol=1e-12)
     for matrix in matrices(5):
         assert call("misfit", matrix.tolist(), target) == pytest.approx(misfit(matrix, target))
-    for before in (rotation(50), np.diag([1.0, -1.0]) @ rotation(-20)):
-        first, last = (before @ target_matrix(target)).tolist(), (target_matrix(target) @ before).tolist()
-        # The circle turned first is the same ellipse, though not the same map; turned afterwards it is another one.
-        assert (call("misfit", first, target) < 1e-12) == (target != "rotation")
-        assert call("misfit", last, target) > 0.1
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -162,21 +146,19 @@ def pull(page: Any, name: str, right: float, up: float, **how: bool) -> None:
     drag(page, handle_of(page, name), right * unit, -up * unit, **how)
 
 
-@pytest.mark.parametrize("finger", [False, True])
-def test_half_axes_are_dragged_not_beyond_the_plane_and_elsewhere_a_finger_scrolls(widget_page, finger):
-    page = widget_page(EllipseLab(l_1=1.8, l_2=0.5, target="tilted"), width=390 if finger else 900, touch=finger)
+def test_half_axes_are_dragged_not_beyond_the_plane_and_elsewhere_a_finger_scrolls(widget_page):
+    page = widget_page(EllipseLab(l_1=1.8, l_2=0.5, target="tilted"), width=390, touch=True)
     assert_drawing_is_the_state(page)
-    pull(page, "l_1", -0.6, 0.4, finger=finger)
-    pull(page, "l_2", 0.4, -1.7, finger=finger)
+    pull(page, "l_1", -0.6, 0.4, finger=True)
+    pull(page, "l_2", 0.4, -1.7, finger=True)
     assert_drawing_is_the_state(page, np.diag([1.2, -1.2]))
     assert page.locator("text.name").first.text_content() == f"l₁ = {lab_of(page).l_1:.2f}"
-    pull(page, "l_1", 2.6, 0, finger=finger)
+    pull(page, "l_1", 2.6, 0, finger=True)
     assert_drawing_is_the_state(page, np.diag([2.5, -1.2]))
-    if finger:
-        plane = box(page, "plane svg")
-        stroke(page, plane["x"] + 20, plane["y"] + 300, 0, -120)
-        page.wait_for_function("scrollY > 20")
-        assert_drawing_is_the_state(page, np.diag([2.5, -1.2]))
+    plane = box(page, "plane svg")
+    stroke(page, plane["x"] + 20, plane["y"] + 300, 0, -120)
+    assert page.evaluate("scrollY") > 20
+    assert_drawing_is_the_state(page, np.diag([2.5, -1.2]))
 
 
 def test_the_probe_goes_round_and_vectors_of_lora_are_dragged_and_moved_with_keys(widget_page):
@@ -225,9 +207,8 @@ def test_in_the_compact_lab_what_is_out_of_reach_leads_to_lora_and_its_numbers_a
     page.get_by_role("button", name="Try rank 2").click()
     page.get_by_role("button", name="Show me").click()
     assert page.locator(".game .ia3-say").text_content().startswith("A match!")
-    page.get_by_text("All numbers as a table").click()
-    cells = [numbers(row.replace("\u2212", "-")) for row in page.locator(".ia3-tables tr").all_inner_texts()]
-    assert_allclose(cells[1:3], lab_of(page).matrix, atol=0.0051)
+    cells = [numbers(" ".join(line)) for _, lines in open_tables(page) for line in lines]
+    assert_allclose(cells[:2], lab_of(page).matrix, atol=0.0051)
     axes = [row[:2] for row in cells if len(row) == 2][2:4]
     assert_allclose(axes, [[2.3, -30], [1.4, 60]], atol=0.2)
 
@@ -241,10 +222,6 @@ def test_the_game_is_lost_by_ia3_and_won_by_lora_and_by_hand(widget_page):
     show.click()
     assert verdict.text_content().startswith("As near as any l comes: 79% stays out of reach.")
     assert all("79%" in page.locator(f".bar .{part}").get_attribute("style") for part in ("mark", "fill"))
-    page.get_by_label("LoRA", exact=True).check(force=True)
-    assert won.count() == 0
-    show.click()
-    assert verdict.text_content().startswith("A match!") and won.count() == 1
     radii = [float(page.locator("ellipse.goal").get_attribute(name)) for name in ("rx", "ry")]
     assert_allclose(radii, [2.0, 0.6], atol=2e-4)
     assert_drawing_is_the_state(page)

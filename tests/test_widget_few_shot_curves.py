@@ -4,15 +4,13 @@ import itertools
 import math
 import random
 import re
-import statistics
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 from traitlets import TraitError
-from widget_helpers import middle, read_picture, set_traits, trait
+from widget_helpers import in_each_state, middle, read_picture, set_traits, trait
 
 from ia3_lab.study.methods import METHODS as STUDIED
 from ia3_lab.study.results import by_draw, interval, read_runs
@@ -43,24 +41,17 @@ def state(widget: FewShotCurves) -> dict[str, Any]:
     return {name: getattr(widget, name) for name in (*CHOICES, "methods", "chance", "accuracies", "quantiles")}
 
 
-@pytest.mark.parametrize(("n", "printed"), [(2, 12.706), (3, 4.303), (8, 2.365), (25, 2.064)])
-def test_an_interval_is_mean_plus_minus_t_times_the_standard_error(js, n: int, printed: float) -> None:
-    values = np.random.default_rng(n).random(n).round(6).tolist()
-    quantiles, error = small({"ia3": values}).quantiles, statistics.stdev(values) / math.sqrt(n)
-    assert quantiles == {str(n): pytest.approx(printed, abs=5.1e-4)}
-    mean, half = statistics.fmean(values), stats.t.ppf(0.975, n - 1) * error
-    found = js(FewShotCurves)("interval", values, quantiles)
-    assert found == pytest.approx({"mean": mean, "low": mean - half, "high": mean + half})
-    assert half > 1.05 * statistics.NormalDist().inv_cdf(0.975) * error  # the control: the normal quantile is smaller
-
-
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("task", CHANCE)
-def test_the_script_shows_the_rows_that_python_computes(js, view: str, task: str) -> None:
-    rng = random.Random(task + view)
-    for _ in range(3):
-        chosen = {"shown_methods": [name for name in NAMES if rng.random() < 0.7], "reference": rng.choice(NAMES)}
-        widget = few_shot_curves(task=task, view=view, k=rng.choice([8, 16, 32, 64, 128]), **chosen)
+def test_the_script_shows_the_rows_that_python_computes(js) -> None:
+    rng, widget, few = random.Random(0), few_shot_curves(), small({"ia3": [0.25, 0.5, 0.875], "head": [0.5, 0.25, 0.5]})
+    for view in VIEWS:
+        few.view = view  # three draws
+        found = pd.DataFrame(js(FewShotCurves)("rowsOf", state(few)))
+        pd.testing.assert_frame_equal(found[[*few.rows()]], few.rows(), check_dtype=False)
+    for task, view, _ in itertools.product(CHANCE, VIEWS, range(3)):
+        widget.shown_methods = [name for name in NAMES if rng.random() < 0.7]
+        chosen = {"task": task, "view": view, "reference": rng.choice(NAMES), "k": rng.choice([8, 16, 32, 64, 128])}
+        for name, value in chosen.items():
+            widget.set_trait(name, value)
         found, expected = pd.DataFrame(js(FewShotCurves)("rowsOf", state(widget))), widget.rows()
         pd.testing.assert_frame_equal(found[[*expected]], expected, check_dtype=False)
 
@@ -101,15 +92,16 @@ def test_runs_that_cannot_be_paired_draw_by_draw_are_refused() -> None:
             FewShotCurves(runs, METHODS, CHANCE)
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_the_picture_says_every_mean_and_holds_every_interval(view: str) -> None:
-    widget = few_shot_curves(view=view)
-    (title, _), rows, ax = read_picture(widget), widget.rows(), widget.figure()[0].axes[0]
-    assert title.startswith("sentiment: ") and all(f"{mean:.3g}" in title for mean in rows["mean"])
-    low, high = ax.get_xlim() if view == "paired" else ax.get_ylim()
-    assert low < rows.low.min() and rows.high.max() < high
-    assert read_picture(few_shot_curves(view=view, shown_methods=[]))[0].startswith("No method is chosen")
-    assert "nan" not in small({"ia3": [1.0, 1.0], "full": [1.0, 1.0]}, view=view).picture().lower()
+def test_the_picture_says_every_mean_and_holds_every_interval() -> None:
+    widget = few_shot_curves()
+    for widget.view in VIEWS:
+        (title, _), rows, ax = read_picture(widget), widget.rows(), widget.figure()[0].axes[0]
+        assert title.startswith("sentiment: ") and all(f"{mean:.3g}" in title for mean in rows["mean"])
+        low, high = ax.get_xlim() if widget.view == "paired" else ax.get_ylim()
+        assert low < rows.low.min() and rows.high.max() < high
+        assert "nan" not in small({"ia3": [1.0, 1.0], "full": [1.0, 1.0]}, view=widget.view).picture().lower()
+    widget.shown_methods = []
+    assert read_picture(widget)[0].startswith("No method is chosen")
 
 
 def said(page: Any) -> str:
@@ -139,22 +131,23 @@ def test_every_view_shows_its_own_marks_and_higher_means_stand_higher(widget_pag
     assert page.locator(".fs-draw").count() == 8 * 9
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_keys_read_every_mark_and_the_table_holds_every_number(widget_page, view: str) -> None:
-    widget = few_shot_curves(view=view, shown_methods=["head", "ia3", "lora-r4-qv"], reference="full")
-    page, rows = widget_page(widget), [*widget.rows().itertuples()]
+def test_keys_read_every_mark_and_the_table_holds_every_number(widget_page) -> None:
+    page = widget_page(widget := few_shot_curves(shown_methods=["head", "ia3", "lora-r4-qv"], reference="full"))
     cursor, read = page.get_by_role("slider", name="Reading cursor"), page.locator(".ia3-say")
     cursor.focus()
-    for key, at in (("Home", 1), ("End", len(rows)), ("ArrowLeft", len(rows) - 1)):
-        page.keyboard.press(key)
-        row, text = rows[at - 1], read.text_content()
-        assert (cursor.get_attribute("aria-valuetext"), cursor.get_attribute("aria-valuenow")) == (text, str(at))
-        assert all(f"{abs(value):.3f}" in text for value in row[3:])
-    set_traits(page, numbers=True)
-    assert page.evaluate("document.activeElement.getAttribute('role')") == "slider"
-    for line, row in zip(page.locator(".fs-table tbody tr").all_inner_texts(), rows, strict=True):
-        assert all(f"{abs(value):.3f}" in line for value in row[3:])
-        assert view != "paired" or line.split()[-1] == ("yes" if row.low > 0 or row.high < 0 else "no")
+    for widget.view in VIEWS:
+        set_traits(page, view=widget.view)
+        rows = [*widget.rows().itertuples()]
+        for key, at in (("Home", 1), ("End", len(rows)), ("ArrowLeft", len(rows) - 1)):
+            page.keyboard.press(key)
+            row, text = rows[at - 1], read.text_content()
+            assert (cursor.get_attribute("aria-valuetext"), cursor.get_attribute("aria-valuenow")) == (text, str(at))
+            assert all(f"{abs(value):.3f}" in text for value in row[3:])
+        set_traits(page, numbers=True)
+        assert page.evaluate("document.activeElement.getAttribute('role')") == "slider"
+        for line, row in zip(page.locator(".fs-table tbody tr").all_inner_texts(), rows, strict=True):
+            assert all(f"{abs(value):.3f}" in line for value in row[3:])
+            assert widget.view != "paired" or line.split()[-1] == ("yes" if row.low > 0 or row.high < 0 else "no")
 
 
 def test_pointing_reads_a_mark_and_chips_and_prose_choose_what_is_on_show(widget_page) -> None:
@@ -174,41 +167,51 @@ def test_pointing_reads_a_mark_and_chips_and_prose_choose_what_is_on_show(widget
     assert page.locator(".fs-chart").is_hidden() and said(page) == "Choose at least one method."
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_whatever_is_shown_no_two_texts_of_the_chart_meet_none_is_cut_and_the_height_stays(widget_page, js, width):
+def test_whatever_is_shown_no_two_texts_of_the_chart_meet_none_is_cut_and_the_height_stays(widget_page, js):
     for wanted, found in (([50, 10, 52, 30], [46, 10, 56, 30]), ([98, 99], [90, 100]), ([3, 2], [10, 0])):
         assert js(FewShotCurves)("spread", wanted, 10, 0, 100) == found  # no further than they must
-    page, sets = widget_page(few_shot_curves(), width=width), [[], ["head", "ia3", "full"], NAMES[3:7], NAMES]
-    look = """async (states) => {
-      const root = document.querySelector(".ia3"), found = new Set();
-      for (const state of states) {
-        await new Promise((done) => setTimeout(done, 0, ia3Widgets.FewShotCurves[0].set(state)));
-        const [room, ...all] = [...root.querySelectorAll(".fs-chart, text")].map((one) => one.getBoundingClientRect());
-        const apart = (a, b) => a === b || b.left - a.right > -1 || a.left - b.right > -1 || Math.abs(a.y - b.y) > 13;
-        const fine = (a) => a.left >= room.left && a.right <= room.right + 1 && all.every((b) => apart(a, b));
-        found.add(all.every(fine) ? root.offsetHeight : JSON.stringify(state));
-      }
-      return [...found];
+    sets = [NAMES, NAMES[3:7], ["head", "ia3", "full"]]
+    charts = [  # what the chart of a view does not depend on is not gone through
+        {"view": "curve", "k": 8, "reference": "ia3"},
+        *({"view": "parameters", "k": k, "reference": "ia3"} for k in (8, 32, 128)),
+        *({"view": "paired", "k": k, "reference": one} for k in (8, 32, 128) for one in ("ia3", "lora-r4-kvff")),
+    ]
+    states = [{"shown_methods": some, "task": task, **chart} for some in sets for task in CHANCE for chart in charts]
+    states += [{"shown_methods": [], **chart} for chart in charts]
+    look = """(root) => {
+      const [room, ...all] = [...root.querySelectorAll(".fs-chart, text")].map((one) => one.getBoundingClientRect());
+      const apart = (a, b) => a === b || b.left - a.right > -1 || a.left - b.right > -1 || Math.abs(a.y - b.y) > 13;
+      const fine = (a) => a.left >= room.left && a.right <= room.right + 1 && all.every((b) => apart(a, b));
+      return all.every(fine) ? root.offsetHeight : all.length;
     }"""
-    grid = itertools.product(sets, CHANCE, VIEWS, (8, 32, 128), ("ia3", "lora-r4-kvff"))
-    states = [dict(zip(("shown_methods", "task", "view", "k", "reference"), one, strict=True)) for one in grid]
-    assert len(height := page.evaluate(look, states)) == 1, height
-    page.get_by_role("slider", name="Reading cursor").focus()  # which then reads, instead of the overview
-    assert page.evaluate(look, states[-1:90:-3]) == height
+    page = widget_page(few_shot_curves())
+    cursor = page.get_by_role("slider", name="Reading cursor")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        seen = in_each_state(page, states, look)
+        assert [state for state, height in zip(states, seen, strict=True) if height != seen[0]] == []
+        set_traits(page, **states[0])
+        cursor.focus()  # which then reads, instead of the overview
+        assert {*in_each_state(page, states[-11::-3], look)} == {seen[0]}
     page.add_style_tag(content=".ia3 svg.fs-chart text { font-size: 20px !important; }")
-    assert page.evaluate(look, states[-3:]) != height  # the control: texts that are too large meet
+    assert seen[0] not in in_each_state(page, states[:3], look)  # the control: texts that are too large meet
 
 
 def test_methods_look_as_in_figures(widget_page) -> None:
     page = widget_page(few_shot_curves())
-    for theme, name in itertools.product(("light", "dark"), METHODS):
-        page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
-        role, _, _, filled = METHOD_STYLES[name]
-        color = getattr(PALETTE[role], theme)
-        wanted = f"rgb({', '.join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))})"
-        mark = page.locator(f".fs-chart [data-method={name}] .fs-mark").first
-        stroke, fill = mark.evaluate("(node) => [getComputedStyle(node).stroke, getComputedStyle(node).fill]")
-        assert stroke == wanted and (fill == wanted) == filled
+    marks = page.locator(".fs-chart").evaluate("""(chart) => ["light", "dark"].map((theme) => {
+        document.documentElement.dataset.theme = theme;
+        const look = (name) => getComputedStyle(chart.querySelector(`[data-method="${name}"] .fs-mark`));
+        const all = [...chart.querySelectorAll("[data-method]")].map((one) => one.dataset.method);
+        return Object.fromEntries(all.map((name) => [name, [look(name).stroke, look(name).fill]]));
+    })""")
+    for theme, looks in zip(("light", "dark"), marks, strict=True):
+        for name in METHODS:
+            role, _, _, filled = METHOD_STYLES[name]
+            color = getattr(PALETTE[role], theme)
+            wanted = f"rgb({', '.join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))})"
+            stroke, fill = looks[name]
+            assert stroke == wanted and (fill == wanted) == filled
 
 
 def test_an_interval_that_just_excludes_zero_does_not_seem_to_end_at_it(js) -> None:

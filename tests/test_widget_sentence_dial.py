@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from widget_helpers import open_tables
 
-from ia3_lab.study import runs
+from ia3_lab.pretrained import CONFIG
+from ia3_lab.study.methods import METHODS
 from ia3_lab.widgets import SentenceDial
 from ia3_lab.widgets.sentence_dial import STOPS
 
@@ -42,18 +44,13 @@ def test_the_sentence_names_the_word_that_changes_most_the_label_and_where_it_fl
 @pytest.mark.browser
 def test_the_table_has_the_shares_of_the_words_and_the_answer_at_every_stop(widget_page) -> None:
     page, story = widget_page(SentenceDial(t=0.35)), STORIES[0]
-    page.get_by_text("All numbers as a table").click()
-    shares, answers = (
-        [row.split("\t")[1:] for row in table.locator("tbody tr").all_inner_texts()]
-        for table in page.locator(".ia3-tables table").all()
-    )
+    shares, answers = ([line[1:] for line in lines] for _, lines in open_tables(page))
     rows = [story["attention"][i][1:-1] for i in (0, 7, -1)]
     assert shares == [[f"{share:.2f}" for share in column] for column in zip(*rows, strict=True)]
     assert answers == [[f"{p:.2f}"] for p in story["probability"]]
 
 
-def test_the_landing_page_counts_what_was_learned_the_factors_and_the_classifier(base) -> None:
-    model, vectors = runs.adapt(base, "ia3", 2)
-    factors, classifier = (sum(one.numel() for one in some) for some in (vectors.values(), model.head.parameters()))
+def test_the_landing_page_counts_what_was_learned_the_factors_and_the_classifier() -> None:
+    factors, classifier = METHODS["ia3"].count(CONFIG), 2 * CONFIG.d_model + 2  # weights and biases of two labels
     said = (Path(__file__).parents[1] / "book" / "intro.md").read_text("utf8")
     assert f"{factors:,} factors\nlearned" in said and f"on top, {classifier:,} numbers" in said

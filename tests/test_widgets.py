@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import re
 import xml.etree.ElementTree as ET
 from functools import partial
@@ -16,9 +17,22 @@ import site_assets
 from docutils import nodes
 from matplotlib import pyplot as plt
 from traitlets import TraitError
-from widget_helpers import COLORS, SVG, assert_fits, drag, middle, press, read_picture, smallest_side, trait, violations
+from widget_helpers import (
+    SVG,
+    TOO_WIDE,
+    assert_fits,
+    drag,
+    in_each_state,
+    middle,
+    press,
+    read_picture,
+    set_traits,
+    smallest_side,
+    trait,
+)
 
 from ia3_lab import geometry, widgets
+from ia3_lab.pictures import LEARNED
 from ia3_lab.style import figure_color
 from ia3_lab.widgets import EllipseLab
 from ia3_lab.widgets.adaptation_dial import Story
@@ -123,7 +137,7 @@ def test_what_a_page_would_draw_wrong_is_refused_and_leaves_the_state_as_it_was(
 CHANGES = {
     "AdaptationDial": {"t": 1.0, "change": True},
     "AttentionHead": {"l_k": [3, 3, 3, 3]},
-    "EllipseLab": {"l_1": 2.5, "target": "upright"},
+    "EllipseLab": {"mode": "lora", "rank": 2, "target": "tilted", "b_2": [0.6, 1.7]},
     "FewShotCurves": {"view": "paired", "numbers": True},
     "MergeViewer": {"vector": "l_ff", "into_W_1": True},
     "ParameterCalculator": {"preset": "custom"},
@@ -131,18 +145,6 @@ CHANGES = {
     "VectorExplorer": {"unit": 0},
     "VolumeKnobs": {"volumes": [0.0] * 12},
 }
-LORA = {"mode": "lora", "rank": 2, "target": "tilted", "b_2": [0.6, 1.7]}
-SHOWN = [*CHANGES.items(), ("EllipseLab", LORA)]
-HANDLES = [
-    ("EllipseLab", "l_1, factor of coordinate 1", "l_1", (1.05, 1.1, 1.09, 0.59, -2.5, 2.5), "2.50, amplified"),
-    ("EllipseLab", "probe x", "probe", (50, 55, 54, 4, -180, 180), "180 degrees. The probe x keeps its direction."),
-    ("AttentionHead", "l_v, value feature action", "l_v.1", (1.1, 1.2, 1.18, 0.18, -2, 3), "3.00, amplified"),
-    ("MergeViewer", "l_k entry 1", "l_k.0", (1.9, 2, 1.98, 0.98, -1, 2), "2.00"),
-    ("ParameterCalculator", "Rank of LoRA", "rank", (9, 10, 9, 1, 1, 64), "r = 64"),
-    ("AdaptationDial", "t, from", "t", (0.01, 0.02, 0.01, 0, 0, 1), "1.00"),
-    ("SentenceDial", "From frozen to adapted", "t", (0.05, 0.1, 0.05, 0, 0, 1), "100%"),
-    ("VolumeKnobs", "Volume of picture 1, the left half", "volumes.0", (1.25, 1.5, 1.45, 0.45, -4, 4), "4.00"),
-]
 CONTROLS = [
     *(".ia3-check", ".ia3-button", ".ia3-target", ".ia3-segmented label", ".fs-chip"),
     *(".ia3 select", ".ia3 input[type=number]", ".ia3-slider input"),
@@ -157,100 +159,15 @@ CHOSEN = {
     "VolumeKnobs": [SEGMENTS, ("outline", ".vk-task :checked + span", ".vk-task :not(:checked) + span")],
     "AdaptationDial": [("outline", ".ad-heads [aria-selected=true]", ".ad-heads [aria-selected=false]"), *BARS],
 }
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("name", "values"), SHOWN)
-def test_axe_finds_nothing_fingers_hit_nothing_is_wider_than_a_phone_and_choices_are_seen_in_the_system_s_colors(
-    widget_page, name, values
-) -> None:
-    page = widget_page(MAKERS[name](**values), theme="light", width=390)
-    assert_fits(page)
-    assert smallest_side(page.locator(", ".join(CONTROLS)).locator("visible=true")) >= 37
-    assert violations(page) == []
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    assert violations(page, rules=COLORS) == []
-    page.emulate_media(forced_colors="active")
-    for style, *pair in CHOSEN.get(name, ()):
-        look = f"node => getComputedStyle(node).{style}"
-        one, other = (page.locator(kind).first.evaluate(look) for kind in pair)
-        assert one != other
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("name", "label", "place", "values", "text"), HANDLES)
-def test_keys_move_a_handle_by_steps_and_to_its_ends_and_the_screen_reader_is_told(
-    widget_page, name, label, place, values, text
-) -> None:
-    page, (vector, _, entry) = widget_page(MAKERS[name]()), place.partition(".")
-    handle = page.get_by_role("slider", name=label)
-    keys = ("ArrowRight", "ArrowUp", "Shift+ArrowLeft", "PageDown", "Home", "End")
-    for key, value in zip(keys, values, strict=True):
-        press(handle, key)
-        now = trait(page, vector)
-        assert (now[int(entry)] if entry else now) == pytest.approx(value)
-    assert handle.get_attribute("aria-valuetext") == text
-    ends = handle.evaluate("e => [e.ariaValueMin ?? e.min, e.ariaValueMax ?? e.max, e.ariaValueNow ?? e.value]")
-    assert [float(end) for end in ends] == [*values[4:], values[5]]
-    press(handle, "ArrowRight", "ArrowDown")
-    focused = page.evaluate("document.activeElement.getAttribute('aria-valuetext')")
-    assert focused != text  # it moved, and kept the focus
-
-
-DRAGS = [
-    ("AttentionHead", "l_k, key feature noun", -30, "0.30, inhibited"),
-    ("AttentionHead", "l_v, value feature action", 30, "1.70, amplified"),
-    ("MergeViewer", "l_k entry 2", -16, "\u22120.30"),
-    ("ParameterCalculator", "Rank of LoRA", 60, "r = 40"),
-    ("AdaptationDial", "t, from", 60, "0.61"),
-    ("SentenceDial", "From frozen to adapted", 60, "60%"),
-]
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("name", "label", "right", "text"), DRAGS)
-def test_a_handle_goes_with_the_mouse_and_with_a_finger_under_which_the_page_does_not_scroll(
-    widget_page, name, label, right, text
-) -> None:
-    page = widget_page(MAKERS[name](), touch=True)
-    handle = page.get_by_role("slider", name=label)
-    drag(page, handle, right)
-    assert handle.get_attribute("aria-valuetext") == text
-    (x, y), scrolled = middle(handle), page.evaluate("scrollY")
-    drag(page, handle, right / 2, finger=True)
-    if handle.locator(".ia3-dot").count():
-        assert middle(handle) == pytest.approx((x + right / 2, y), abs=2.1)  # a step of its value
-    assert handle.get_attribute("aria-valuetext") != text and page.evaluate("scrollY") == scrolled
-
-
-#: a handle, and where to tap, in pixels from it
-TAPS = [
-    ("EllipseLab", "l_1, factor of coordinate 1", 40, 18),
-    ("EllipseLab", "probe x", 40, -10),
-    ("MergeViewer", "l_k entry 4", 40, 8),
-]
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("name", "label", "right", "down"), TAPS)
-def test_a_tap_moves_a_handle_as_a_drag_does_and_gives_it_the_focus(widget_page, name, label, right, down) -> None:
-    places = []
-    for tap in (False, True):
-        page = widget_page(MAKERS[name](), touch=True)
-        handle = page.get_by_role("slider", name=label)
-        x, y = middle(handle)
-        page.touchscreen.tap(x + right, y + down) if tap else drag(page, handle, right, down)
-        places.append(middle(handle))
-        assert handle.evaluate("node => node === document.activeElement")
-    assert places[0] == pytest.approx(places[1], abs=2.1) and places[0] != pytest.approx((x, y), abs=8)
-
-
+MIXES = [random.Random(i).choices([0, 1, -4, 4, 12.34, -0.05, 2.5], k=12) for i in range(11)]
+#: class -> states between which its height must not change
 TRAITS = {
     "AdaptationDial": [{"t": t, "query": query, "change": t == 1} for t in (0, 0.55, 1) for query in (0, 1)],
     "EllipseLab": [
         *({"mode": mode, "rank": rank, "l_1": 1.68, "l_2": 1.25} for mode in ("ia3", "lora") for rank in (1, 2)),
         *({"target": target, "l_2": l_2} for target in ("tilted", "rotation", "none") for l_2 in (1.25, -2)),
         {"mode": "ia3", "l_1": 0, "l_2": 0, "target": "rotation"},
+        {"l_1": 2.5, "target": "upright"},
     ],
     "MergeViewer": [
         {"vector": vector, "convention": convention, "forget_bias": wrong, "into_W_1": wrong}
@@ -259,32 +176,90 @@ TRAITS = {
         for wrong in (False, True)
     ],
     "SentenceDial": [{"story": story, "t": t} for story in range(3) for t in (0, 0.35, 1)],
-    "VolumeKnobs": [{"shown": shown, "steps": steps} for shown in ("hand", "ia3", "lora") for steps in (0, 9, 600)],
+    "VolumeKnobs": [
+        *({"dots": 20, "steps": n, "shown": one} for n in (0, 9, 600) for one in ("hand", "ia3", "lora", "full")),
+        *({"steps": 0, "shown": "hand", "task": LEARNED[i], "turned": i + 1, "volumes": MIXES[i]} for i in range(11)),
+    ],
 }
-
-COMPACT = ("EllipseLab", "VolumeKnobs")
+COMPACT = {"compact": True}
+#: Its height without the numbers that can be unfolded, what is too wide in it, and whether a text lacks a number.
+LOOK = f"""(root) => {{
+    const numbers = root.querySelector(".ia3-numbers");
+    if (numbers) numbers.open = true;
+    const height = root.getBoundingClientRect().height - (numbers?.getBoundingClientRect().height ?? 0);
+    return [Math.round(height), ({TOO_WIDE})(), /NaN|undefined|Infinity/.test(root.textContent)];
+}}"""
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    ("name", "compact"), [*((name, {}) for name in TRAITS), *((name, {"compact": True}) for name in COMPACT)]
+    ("name", "compact"), [*((name, {}) for name in MAKERS), ("EllipseLab", COMPACT), ("VolumeKnobs", COMPACT)]
 )
-def test_no_change_of_a_trait_changes_the_height_in_a_chapter_s_column_and_on_a_phone(widget_page, name, compact):
-    page = widget_page(MAKERS[name](**compact))
-    measure = """async ([name, states]) => {
-        const heights = new Set();
-        for (const state of states) {
-            ia3Widgets[name][0].set(state);
-            await new Promise((done) => setTimeout(done));
-            heights.add(Math.round(document.querySelector(".ia3").getBoundingClientRect().height));
-        }
-        return [...heights];
-    }"""
+def test_a_widget_keeps_its_height_fits_a_phone_is_hit_by_fingers_and_shows_choices_in_the_system_s_colors(
+    widget_page, name, compact
+) -> None:
+    page = widget_page(MAKERS[name](**compact), reduced_motion="reduce")
     page.add_style_tag(content="body { font-family: system-ui, sans-serif; }")  # as on the site: a wide font, here
-    for width in (704, 374):
+    for width in (704, 374):  # a chapter's column, and a phone
         page.set_viewport_size({"width": width, "height": 800})
-        heights = page.evaluate(measure, [name, TRAITS[name]])
+        seen = in_each_state(page, TRAITS.get(name, [{}]), LOOK)
+        heights = {height for height, *_ in seen}
         assert max(heights) - min(heights) <= 1
+        assert {(*too_wide, lacks) for _, too_wide, lacks in seen} == {(False,)}
+    set_traits(page, **CHANGES[name])
+    assert_fits(page)
+    assert smallest_side(page.locator(", ".join(CONTROLS)).locator("visible=true")) >= 37
+    page.emulate_media(forced_colors="active")
+    for style, *pair in CHOSEN.get(name, ()) if not compact else ():
+        look = f"node => getComputedStyle(node).{style}"
+        one, other = (page.locator(kind).first.evaluate(look) for kind in pair)
+        assert one != other
+
+
+#: class, a handle and its trait; what keys make of it, and the text then; a way in pixels, and the text there
+HANDLES = [
+    ("EllipseLab", "l_1, factor", "l_1", (1.05, 1.1, 1.09, 0.59, -2.5, 2.5), "2.50, amplified", 40, 18, "1.49"),
+    ("EllipseLab", "probe x", "probe", (50, 55, 54, 4, -180, 180), "180 degrees. The probe", 40, -10, "35 degrees"),
+    ("AttentionHead", "l_v, value feature action", "l_v.1", (1.1, 1.2, 1.18, 0.18, -2, 3), "3.00", 30, 0, "1.70"),
+    ("MergeViewer", "l_k entry 1", "l_k.0", (1.9, 2, 1.98, 0.98, -1, 2), "2.00", -40, 8, "\u22120.20"),
+    ("ParameterCalculator", "Rank of LoRA", "rank", (9, 10, 9, 1, 1, 64), "r = 64", 60, 0, "r = 40"),
+    ("AdaptationDial", "t, from", "t", (0.01, 0.02, 0.01, 0, 0, 1), "1.00", 60, 0, "0.61"),
+    ("SentenceDial", "From frozen to adapted", "t", (0.05, 0.1, 0.05, 0, 0, 1), "100%", 60, 0, "60%"),
+    ("VolumeKnobs", "Volume of picture 1,", "volumes.0", (1.25, 1.5, 1.45, 0.45, -4, 4), "4.00", 0, 30, "\u22122.4"),
+]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("name", "label", "place", "values", "text", "right", "down", "there"), HANDLES)
+def test_a_handle_goes_with_keys_with_the_mouse_with_a_finger_under_which_the_page_does_not_scroll_and_to_a_tap(
+    widget_page, name, label, place, values, text, right, down, there
+) -> None:
+    page, (vector, _, entry) = widget_page(widget := MAKERS[name](), touch=True), place.partition(".")
+    handle, start = page.get_by_role("slider", name=label), {vector: getattr(widget, vector)}
+    keys = ("ArrowRight", "ArrowUp", "Shift+ArrowLeft", "PageDown", "Home", "End")
+    for key, value in zip(keys, values, strict=True):
+        press(handle, key)
+        now = trait(page, vector)
+        assert (now[int(entry)] if entry else now) == pytest.approx(value)
+    assert handle.get_attribute("aria-valuetext").startswith(text)
+    ends = handle.evaluate("e => [e.ariaValueMin ?? e.min, e.ariaValueMax ?? e.max, e.ariaValueNow ?? e.value]")
+    assert [float(end) for end in ends] == [*values[4:], values[5]]
+    press(handle, "ArrowRight", "ArrowDown")
+    focused = page.evaluate("document.activeElement.getAttribute('aria-valuetext')")
+    assert not focused.startswith(text)  # it moved, and kept the focus
+    set_traits(page, **start)
+    x, y = middle(handle)
+    for go in (
+        lambda: drag(page, handle, right, down),
+        lambda: drag(page, handle, right, down, finger=True),
+        lambda: page.touchscreen.tap(x + right, y + down),
+    ):
+        set_traits(page, **start)
+        page.evaluate("document.activeElement.blur()")
+        go()
+        assert handle.get_attribute("aria-valuetext").startswith(there) and page.evaluate("scrollY") == 0
+        native = handle.evaluate("node => node.localName === 'input'")  # which no finger gives the focus
+        assert native or handle.evaluate("node => node === document.activeElement")
 
 
 #: class -> states in which its drawing is crowded
@@ -306,34 +281,28 @@ CROWDED = {
     ],
     "MergeViewer": [{**state, "l_k": [2, -1, 0, 1.45], "l_ff": [2, -1, 0, 1.45]} for state in TRAITS["MergeViewer"]],
 }
-COLLISIONS = """async ([name, states]) => {
-    const found = [], seen = (node) => node.checkVisibility() && node.getBoundingClientRect().width;
+COLLISIONS = """(root) => [...root.querySelectorAll("svg")].flatMap((svg) => {
+    const seen = (node) => node.checkVisibility() && node.getBoundingClientRect().width;
     const part = (a, b, low, high) => Math.min(a[high], b[high]) - Math.max(a[low], b[low]) > 0.5;
-    for (const state of states) {
-        ia3Widgets[name][0].set(state);
-        await new Promise((done) => setTimeout(done));
-        for (const svg of document.querySelectorAll(".ia3 svg")) {
-            const nodes = [...svg.querySelectorAll("text, .ia3-dot")].filter(seen);
-            const boxes = nodes.map((node) => node.getBoundingClientRect());
-            nodes.forEach((node, i) => nodes.slice(0, i).forEach((other, j) => {
-                const texts = [node, other].some(({ localName }) => localName === "text");
-                const hit = part(boxes[i], boxes[j], "left", "right") && part(boxes[i], boxes[j], "top", "bottom");
-                if (texts && hit) found.push([JSON.stringify(state), node.textContent, other.textContent]);
-            }));
-        }
-    }
-    return found;
-}"""
+    const nodes = [...svg.querySelectorAll("text, .ia3-dot")].filter(seen);
+    const boxes = nodes.map((node) => node.getBoundingClientRect());
+    return nodes.flatMap((node, i) => nodes.slice(0, i).filter((other, j) =>
+        [node, other].some(({ localName }) => localName === "text") &&
+        part(boxes[i], boxes[j], "left", "right") && part(boxes[i], boxes[j], "top", "bottom")
+    ).map((other) => [node.textContent, other.textContent]));
+})"""
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [374, 704])
 @pytest.mark.parametrize("name", CROWDED)
-def test_no_text_of_a_drawing_lies_on_another_or_on_a_handle_and_a_collision_is_noticed(widget_page, name, width):
-    page = widget_page(MAKERS[name](), width=width)
-    assert page.evaluate(COLLISIONS, [name, CROWDED[name]]) == []
+def test_no_text_of_a_drawing_lies_on_another_or_on_a_handle_and_a_collision_is_noticed(widget_page, name):
+    page = widget_page(MAKERS[name]())
+    for width in (704, 374):
+        page.set_viewport_size({"width": width, "height": 800})
+        found = zip(CROWDED[name], in_each_state(page, CROWDED[name], COLLISIONS), strict=True)
+        assert [(state, texts) for state, texts in found if texts] == []
     page.add_style_tag(content=".ia3 svg text { font-size: 60px !important; }")
-    assert page.evaluate(COLLISIONS, [name, CROWDED[name][:1]])
+    assert in_each_state(page, CROWDED[name][:1], COLLISIONS)[0]
 
 
 @pytest.mark.browser
@@ -342,14 +311,8 @@ def test_the_sentence_follows_and_is_heard_at_rest_reset_takes_all_back_and_clea
     widget_page, name
 ) -> None:
     page = widget_page(widget := MAKERS[name](), reduced_motion="reduce")
-    change = """async ([name, values]) => {
-        const [seen, heard] = [".ia3-say", "[role=status]"].map((kind) => document.querySelector(kind));
-        const before = seen.textContent;
-        ia3Widgets[name][0].set(values);
-        await new Promise((done) => setTimeout(done));
-        return [before, seen.textContent, heard.textContent];
-    }"""
-    before, seen, heard = page.evaluate(change, [name, CHANGES[name]])
+    look = "() => ['.ia3-say', '[role=status]'].map((kind) => document.querySelector(kind).textContent)"
+    (before, _), (seen, heard) = in_each_state(page, [{}, CHANGES[name]], look)
     assert seen != before == heard
     page.wait_for_function("text => document.querySelector('[role=status]').textContent === text", arg=seen)
     page.get_by_role("button", name=re.compile("^reset", re.IGNORECASE)).click()

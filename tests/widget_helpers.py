@@ -43,12 +43,23 @@ def drag(page: Any, node: Any, right: float, down: float = 0, *, finger: bool = 
     page.mouse.up()
 
 
+#: Until nothing has scrolled for a tenth of a second: a finger that comes down before only stops the page.
+REST = """() => new Promise((done) => {
+    let rest = setTimeout(done, 100);
+    document.addEventListener("scroll", () => { clearTimeout(rest); rest = setTimeout(done, 100); });
+})"""
+
+
 def stroke(page: Any, x: float, y: float, right: float, down: float) -> None:
-    """Put a finger down at a point of the page, move it by pixels and lift it."""
+    """Put a finger down at a point of a page at rest, move it by pixels, hold it still, and lift it."""
     client = page.context.new_cdp_session(page)
     touch = [{"x": x + part * right, "y": y + part * down} for part in (0, 0.25, 0.5, 0.75, 1)]
+    page.evaluate(REST)
     for kind, points in [("touchStart", touch[:1]), *[("touchMove", [point]) for point in touch[1:]], ("touchEnd", [])]:
         client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        if points == touch[-1:]:
+            page.evaluate(REST)  # a finger lifted at once lets the page roll on, and its last move can be lost
+    page.evaluate(REST)
 
 
 def press(node: Any, *keys: str) -> None:
@@ -57,15 +68,41 @@ def press(node: Any, *keys: str) -> None:
         node.press(key)
 
 
+#: What is too wide: texts that leave the widget or, where that scrolls, the chart, and a page that scrolls sideways.
+TOO_WIDE = """() => [...document.querySelectorAll(".ia3 svg text")].filter((text) => {
+    const around = text.closest(text.closest("[class$=-scroll]") ? "svg" : ".ia3");
+    const [label, room] = [text, around].map((node) => node.getBoundingClientRect());
+    return label.width && (label.left < room.left - 2 || label.right > room.right + 2);
+}).map((text) => text.textContent).concat(document.documentElement.scrollWidth > innerWidth ? ["the page"] : [])"""
+
+
 def assert_fits(page: Any) -> None:
     """Fail if the page scrolls sideways, or a text of a chart leaves its widget or, where that scrolls, the chart."""
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    cut = """() => [...document.querySelectorAll(".ia3 svg text")].filter((text) => {
-        const around = text.closest(text.closest("[class$=-scroll]") ? "svg" : ".ia3");
-        const [label, room] = [text, around].map((node) => node.getBoundingClientRect());
-        return label.width && (label.left < room.left - 2 || label.right > room.right + 2);
-    }).map((text) => text.textContent)"""
-    assert page.evaluate(cut) == []
+    assert page.evaluate(TOO_WIDE) == []
+
+
+def in_each_state(page: Any, states: list[dict[str, Any]], look: str) -> list[Any]:
+    """Set the page's widget to one state after the other, and return what a function of its element sees in each."""
+    run = f"""async (states) => {{
+        await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));  // as wide as the page
+        const look = {look}, [[widget]] = Object.values(ia3Widgets), found = [];
+        for (const state of states) {{
+            widget.set(state);
+            await null;  // it draws in a microtask
+            found.push(look(document.querySelector(".ia3")));
+        }}
+        return found;
+    }}"""
+    return page.evaluate(run, states)
+
+
+def open_tables(page: Any) -> list[tuple[str, list[list[str]]]]:
+    """Unfold the numbers of the page's widget; return each table's caption and the texts of its lines."""
+    page.get_by_text("All numbers as a table").click()
+    page.wait_for_selector(".ia3-tables table")  # written when the fold has opened
+    read = """(tables) => tables.map((table) => [table.caption.textContent, [...table.tBodies[0].rows].map(
+        (row) => [...row.cells].map((cell) => cell.textContent.replace("\u2212", "-")))])"""
+    return page.locator(".ia3-tables table").evaluate_all(read)
 
 
 def smallest_side(node: Any) -> float:
