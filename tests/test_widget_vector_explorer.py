@@ -65,10 +65,12 @@ def test_a_summary_counts_each_entry_once_in_the_published_bins_and_has_numpys_f
 
 
 @pytest.mark.parametrize(("far", "says"), [(500.0, "within 65.536 of 1; give a larger"), (np.nan, "must be within")])
-def test_entries_that_16_bits_would_change_in_silence_are_refused(far, says):
+def test_entries_that_16_bits_would_change_in_silence_and_models_that_are_not_there_are_refused(far, says):
     vector = row(np.ones(2), "", "k", 0) | {"moved_values": [1.0, far]}
     with pytest.raises(TraitError, match=says):
         VectorExplorer({"toy": VectorSet(pd.DataFrame([vector]))})
+    with pytest.raises(TraitError, match=r"expected a model out of toy, .* got 'twn'"):
+        explorer(other="twn")
 
 
 @pytest.mark.parametrize(("model", "other"), [("toy", ""), ("toy", "toy"), ("summary", "toy")])

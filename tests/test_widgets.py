@@ -76,7 +76,8 @@ def test_an_unknown_name_is_refused_and_a_notebook_gets_a_text_and_a_picture_whi
     page = nodes.section("", nodes.raw("", data["text/html"], format="html"))
     site_assets.inline_pictures(None, page)
     inline = page.astext().replace(f' color="{figure_color("text")}" font-family="sans-serif"', "")
-    assert inline == f'<div class="widget-fallback" data-model-id="{widget.model_id}">{picture}</div>'
+    shown = f'<div class="widget-fallback" data-model-id="{widget.model_id}">{picture}</div>'
+    assert inline == shown + site_assets.WIDGET_HERE
     assert mpl.rcParams == settings and len(plt.get_fignums()) == 1
     mpl.rcdefaults()
     figure, sentence = widget.figure()
