@@ -83,13 +83,15 @@ def faults(page: Any) -> list[str]:
 
 @pytest.fixture(scope="module", params=PAGES)
 def visited(tab: Any, request: pytest.FixtureRequest) -> Any:
-    """Open each page once, on a phone; the test that is done last may take it apart."""
-    return tab.follow(request.param, width=390)
+    """Open each page once, first in a wide window; the test that is done last may take it apart."""
+    return tab.follow(request.param, width=1280)
 
 
-def test_a_page_fits_a_phone_has_few_tab_stops_and_its_buttons_set_its_widgets(visited: Any) -> None:
+def test_a_page_has_few_tab_stops_fits_a_phone_and_its_buttons_set_its_widgets(visited: Any) -> None:
     assert visited.locator("[data-widget-error], merror").count() == 0
     assert visited.evaluate(TAB_STOPS) <= 120
+    visited.set_viewport_size({"width": 390, "height": 844})
+    visited.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert_fits(visited)
     for button in visited.locator("button.set-widget").all():
         wanted = button.evaluate("button => JSON.parse(button.dataset.set)")
@@ -121,9 +123,9 @@ def test_on_a_phone_a_figure_s_text_has_11_pixels_and_what_is_too_wide_scrolls_i
 
 def test_a_page_is_not_too_long_and_axe_finds_nothing_in_either_theme(visited: Any, tab: Any) -> None:
     visited.set_viewport_size({"width": 1280, "height": 900})
+    visited.wait_for_timeout(400)  # for the theme, which looks 300 ms later what scrolls now and needs a tab stop
     if (check_site.ROOT / visited.url.removeprefix(tab.home + "/")).with_suffix(".ipynb").is_file():
         assert visited.evaluate("document.documentElement.scrollHeight") <= 25 * 900
-    assert visited.evaluate(TAB_STOPS) <= 120
     assert faults(visited) + tab.problems == []
 
 

@@ -140,7 +140,8 @@ function render({ model, el, host }) {
     onRight: () => { if (!kept.has(question.id)) { kept.add(question.id); draw(); } },
     openWidget,
   }));
-  const marks = questions.map((_, i) => button(`${i + 1}`, () => go(i), { class: "ia3-button quiz-mark", role: "tab" }));
+  const mark = { class: "ia3-button quiz-mark", role: "tab" };
+  const marks = questions.map((_, i) => button(`${i + 1}`, () => go(i), mark));
   const tabs = h("div", { class: "ia3-row", role: "tablist", "aria-label": "Questions" }, ...marks);
   tabs.addEventListener("keydown", (event) => {
     const to = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: size - 1 }[event.key];
