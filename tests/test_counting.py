@@ -9,7 +9,7 @@ from peft import IA3Config, LoraConfig, PeftConfig, get_peft_model
 from transformers import AutoConfig, AutoModel
 
 from ia3_lab.config import ModelConfig, get_preset
-from ia3_lab.counting import MATRICES, VECTORS, break_even_rank, compare, count_ia3, count_lora
+from ia3_lab.counting import MATRICES, VECTORS, compare, count_ia3, count_lora
 
 #: PEFT calls a name that transformers 5 has renamed.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
@@ -48,13 +48,6 @@ def test_closed_forms_equal_what_peft_trains_matrix_by_matrix_as_chapter_4_shows
         assert trained(IA3Config, *roles, feedforward_modules=path("W_2")) == count_ia3(config, vectors).total, vectors
     for roles in ([*ends], *([role] for role in ends)):
         assert trained(LoraConfig, *roles, r=5) == count_lora(config, 5, roles).total, roles
-
-
-def test_a_total_in_bytes_and_roles_without_the_ones_named_twice() -> None:
-    llama = get_preset("llama-7b")
-    assert count_ia3(llama).bytes() == 2 * count_ia3(llama).bytes("bfloat16") == 4 * 614_400
-    assert [row.role for row in count_lora(llama, 1, ["W_2", "W_q", "W_2"]).rows] == ["W_q", "W_2"]
-    assert break_even_rank(llama) < 1 < break_even_rank(llama, ("W_q", "W_v")) < 2
 
 
 def test_a_comparison_has_a_row_for_each_model_and_rank_and_no_share_of_an_unknown_base() -> None:

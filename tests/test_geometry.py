@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose
 
 from ia3_lab import geometry
 
-entries = st.floats(-3.0, 3.0)
 nonzero = st.one_of(st.floats(0.1, 3.0), st.floats(-3.0, -0.1))
 seeds = st.integers(0, 10_000)
 
@@ -22,16 +21,8 @@ def random_matrix(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
 
 
-@given(entries, entries)
-def test_half_axes_are_the_absolute_entries_and_areas_grow_by_their_product(l_1, l_2):
-    reading = geometry.read_svd(np.diag([l_1, l_2]))
-    assert_allclose(reading.half_axes, sorted((abs(l_1), abs(l_2)), reverse=True), atol=1e-12)
-    x, y = (geometry.unit_circle(2001) @ np.diag([l_1, l_2])).T
-    enclosed = 0.5 * np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])  # signed: a reflection turns the contour around
-    assert_allclose([enclosed, reading.area_factor], [np.pi * l_1 * l_2, abs(l_1 * l_2)], atol=1e-3)
-
-
 def test_a_circle_has_no_longer_axis_a_collapsed_one_has_lower_rank_and_nothing_wanted_is_nothing_missed():
+    assert_allclose(geometry.read_svd(np.diag([1.8, 0.5]) @ rotation(-0.4)).angle_degrees, np.degrees(-0.4))
     assert geometry.read_svd(rotation(0.4)).angle_degrees == geometry.read_svd(np.zeros((2, 2))).angle_degrees == 0.0
     assert [geometry.read_svd(np.diag([1.8, small])).rank for small in (0.0, 1e-3)] == [1, 2]
     assert geometry.read_svd(np.ones((3, 5))).angle_degrees is None

@@ -130,6 +130,7 @@ def test_another_model_is_compared_with_where_it_has_such_a_vector(js, read):
     assert call("partnerOf", summary, values) is None
     assert call("describeOther", values, summary, None) == "Beside it “summary”: no l_v."
     assert call("describeRank", keys, [keys, values, toy["vectors"][6]]) == "It moved 2nd farthest of 3 layers."
+    assert call("farthestFirst", [1, 0.5, 1.5, 1, 3]) == [4, 1, 2, 0, 3]
     every = np.concatenate(list(models()["toy"].table.moved_values))
     assert call("pool", toy["vectors"])["rms"] == pytest.approx(np.sqrt(np.mean((every - 1) ** 2)))
 
@@ -202,6 +203,7 @@ def test_keys_and_a_button_walk_over_the_known_entries_and_bars_are_as_long_as_t
     for unit in order(values(1, "k"))[1:4]:
         page.get_by_role("button", name="Next farthest entry").click()
         assert trait(page, "unit") == unit
+    assert "4th farthest from 1" in said(page)
     page.get_by_label("Model").select_option("summary")
     press(handle, "Home", "ArrowRight")
     assert trait(page, "unit") == sorted(models()["summary"].table.moved_units[1])[1]
