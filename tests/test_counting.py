@@ -16,7 +16,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is d
 
 TOY = ModelConfig(name="toy", d_model=8, d_ff=20, num_layers=1, num_heads=2)
 
-
 #: model type -> how its layers end, in the order of MATRICES; BERT calls three different layers dense
 LAYERS = {
     "llama": "q_proj k_proj v_proj o_proj up_proj gate_proj down_proj",
@@ -56,6 +55,7 @@ def test_a_comparison_has_a_row_for_each_model_and_rank_and_no_share_of_an_unkno
     assert table["LoRA / IA3"].round(2).tolist() == [2.33, 18.67, 2.43, 19.41]
     llama, unknown = count_lora(get_preset("llama-7b"), 8), compare([TOY], [1], "W_q").iloc[0]
     assert table.iloc[3][["LoRA", "LoRA / base"]].tolist() == [llama.total, llama.total / llama.base_parameters]
+    assert [row.role for row in count_lora(TOY, 1, ["W_2", "W_q", "W_2"]).rows] == ["W_q", "W_2"]
     assert math.isnan(unknown["IA3 / base"]) and unknown["LoRA"] == count_lora(TOY, 1, ["W_q"]).total
 
 

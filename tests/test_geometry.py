@@ -22,7 +22,8 @@ def random_matrix(seed: int, *shape: int) -> np.ndarray:
 
 
 def test_a_circle_has_no_longer_axis_a_collapsed_one_has_lower_rank_and_nothing_wanted_is_nothing_missed():
-    assert_allclose(geometry.read_svd(np.diag([1.8, 0.5]) @ rotation(-0.4)).angle_degrees, np.degrees(-0.4))
+    angle_and_area = geometry.read_svd(np.diag([1.8, -0.5]) @ rotation(-0.4))[1:3]
+    assert_allclose(angle_and_area, [np.degrees(-0.4), 0.9])
     assert geometry.read_svd(rotation(0.4)).angle_degrees == geometry.read_svd(np.zeros((2, 2))).angle_degrees == 0.0
     assert [geometry.read_svd(np.diag([1.8, small])).rank for small in (0.0, 1e-3)] == [1, 2]
     assert geometry.read_svd(np.ones((3, 5))).angle_degrees is None

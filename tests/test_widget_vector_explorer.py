@@ -227,4 +227,3 @@ def test_a_mouse_or_a_finger_points_at_the_entry_below_it_and_scrolling_changes_
     assert trait(page, "unit") == 3
     stroke(page, left + 5.5 * step, y, 7 * step, 0)
     assert trait(page, "unit") == 12
-    assert f"Entry 12: {rounded(values(0, 'k'))[12]:.3f}" in said(page)
