@@ -1,12 +1,8 @@
-"""Laws of the stateless maths: rescaling, masks, folding. Chapter 2 holds those of attention, each with a control."""
+"""Laws of the stateless maths: rescaling and masks. Chapter 2 holds those of attention, each with a control."""
 
 import pytest
 import torch
-import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
 from random_tensors import gains, normal
-from torch.testing import assert_close
 
 from ia3_lab import functional
 
@@ -34,20 +30,6 @@ def test_a_query_that_may_attend_to_nothing_gives_zeros_and_finite_gradients() -
     assert naive[:, :, 1].isnan().all(), "the control: filling with -inf gives NaN"
     for half in (q.half(), q.bfloat16()):
         assert not functional.attention(half, half, half, mask & False)[0].any()
-
-
-size = st.integers(1, 6)
-
-
-@given(d_in=size, d_out=size, n=size, seed=st.integers(0, 99))
-def test_folding_equals_scaling_and_a_forgotten_bias_differs(d_in: int, d_out: int, n: int, seed: int) -> None:
-    x, weight, bias = normal(n, d_in, seed=seed), normal(d_out, d_in, seed=seed + 1), normal(d_out, seed=seed + 2)
-    left, right = gains(d_in, seed), gains(d_out, seed)
-    assert_close(F.linear(x, functional.fold_input(weight, left), bias), F.linear(x * left, weight, bias))
-    wrapped, (folded, folded_bias) = F.linear(x, weight, bias) * right, functional.fold_output(weight, bias, right)
-    assert_close(F.linear(x, folded, folded_bias), wrapped)
-    assert_close(F.linear(x, folded, bias) - wrapped, (bias - right * bias).expand(n, -1))
-    assert functional.fold_output(weight, None, right)[1] is None
 
 
 def test_what_torch_would_broadcast_or_cut_in_silence_is_refused() -> None:

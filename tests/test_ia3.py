@@ -9,7 +9,6 @@ from random_tensors import gains, gap, normal, randomized
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from ia3_lab import functional
 from ia3_lab.ia3 import IA3Attention, IA3FeedForward, IA3TransformerBlock
 from ia3_lab.transformer import FeedForward, MultiHeadAttention
 
@@ -85,21 +84,6 @@ def test_merged_equals_wrapped_and_is_a_plain_module(kind: type, sizes: dict) ->
     next(iter(module.ia3_parameters().values())).data[1] = float("nan")
     with pytest.raises(ValueError, match=r"l_(k|ff) holds NaN or infinity"):
         module.merge()
-
-
-@pytest.mark.parametrize("sizes", ATTENTIONS)
-def test_l_v_folds_into_W_o_too_repeated_for_the_query_heads_that_share_it(sizes: dict) -> None:
-    module, x = far(IA3Attention(**sizes)), normal(2, 5, sizes["d_model"])
-    folded = copy.deepcopy(module)
-    per_head = module.l_v.detach().view(module.num_kv_heads, 1, module.d_head)
-    repeated = functional.repeat_kv(per_head, module.num_heads).flatten()  # (d_attn,)
-    folded.l_v.data.fill_(1.0)
-    folded.W_o.weight.data = functional.fold_input(module.W_o.weight.data, repeated)
-    assert_close(folded(x), module(x))
-    if module.num_kv_heads < module.num_heads:
-        tiled = module.l_v.detach().repeat(module.num_heads // module.num_kv_heads)
-        folded.W_o.weight.data = functional.fold_input(module.W_o.weight.data, tiled)
-        assert gap(folded(x), module(x)) > 0.1
 
 
 @each_module

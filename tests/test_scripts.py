@@ -1,4 +1,4 @@
-"""The scripts that make data: the same tables again, runs that an interruption does not cost, step times in turns."""
+"""The scripts that make data: the same tables again, and runs that an interruption does not cost."""
 
 import itertools
 import math
@@ -8,12 +8,10 @@ import tomllib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
 import experiments
 import make_tasks
 import pytest
-import step_times
 
 from ia3_lab import pretrained
 from ia3_lab.study import protocol, results, tasks
@@ -128,12 +126,3 @@ def test_two_scripts_do_not_write_to_one_log_and_one_that_is_interrupted_says_wh
     monkeypatch.setattr(experiments, "perform", interrupted)
     with pytest.raises(SystemExit, match=rf"Interrupted\. Finished runs are in {tmp_path}; the same command goes on"):
         experiments.main()
-
-
-def test_every_method_has_a_turn_in_every_round_and_the_order_goes_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns, names, took = [], list(protocol.METHODS), SimpleNamespace(seconds=0.008)
-    monkeypatch.setattr(step_times, "adapt", lambda base, name, num_labels: (name, {}))
-    monkeypatch.setattr(step_times, "train", lambda model, *_, **options: turns.append(model) or took)
-    found = step_times.measure(None, rounds=2)
-    assert turns == names + names[1:] + names[:1] + names[2:] + names[:2]
-    assert list(found) == names and len(found) == 2, "the round that warms up is left out"

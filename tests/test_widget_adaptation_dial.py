@@ -78,27 +78,17 @@ def test_the_picture_has_every_weight_and_says_the_chosen_row(change):
     assert read_picture(dial)[0] == said
 
 
-def test_every_map_arrives_to_within_half_a_step_and_is_interpolated_as_numpy_does(js):
-    dial, run = make_dial(), js(AdaptationDial)
-    maps = np.frombuffer(dial.maps, np.uint8)
-    cut = make_story(0).attention.size
-    for i, stored in enumerate((maps[:cut], maps[cut:])):
-        assert np.abs(stored / 255 - make_story(i).attention.ravel()).max() <= 0.5 / 255 + 1e-12
-        for t in (0, 0.05, 0.1, 0.399, 0.85, 1):
-            got = run("attentionAt", stored.tolist(), GRID, dial.shape, 1, 2, t)
-            np.testing.assert_allclose(got, expected_map(i, 1, 2, t), atol=0.5 / 255 + 1e-12)
-            assert run("interpolate", CHANCES[i].tolist(), GRID, t) == pytest.approx(np.interp(t, GRID, CHANCES[i]))
-    wrong = run("attentionAt", maps[:cut].tolist(), GRID, dial.shape[::-1], 1, 2, 0)
-    assert np.abs(wrong - expected_map(0, 1, 2, 0)).max() > 0.1  # heads taken for layers
+def test_every_map_is_stored_to_within_half_a_step():
+    stored = np.frombuffer(make_dial().maps, np.uint8) / 255
+    given = np.concatenate([make_story(i).attention.ravel() for i in (0, 1)])
+    np.testing.assert_allclose(stored, given, rtol=0, atol=0.5 / 255 + 1e-12)
 
 
-def test_sentences_say_what_is_stored_what_is_right_and_which_word_is_the_same(js):
+def test_sentences_say_what_is_right_and_which_word_is_the_same(js):
     run = js(AdaptationDial)
     first, second = (sentence.split() for sentence in SENTENCES)
     carried = [run("carryQuery", query, first, second) for query in (5, 4, 1, 6)]
     assert carried == [second.index("bad"), second.index("was"), 0, 4]  # "not", the fourth, is third from the end
-    assert all("is a stored run" in run("provenance", GRID, stored) for stored in GRID)
-    assert run("provenance", GRID, 0.55).endswith("interpolated linearly from t = 0.4 and t = 0.7.")
     cases = ((0.93, "positive"), (0.2, "positive"), (0.2, ""))
     said = [run("verdict", ["negative", "positive"], *case) for case in cases]
     assert said == ["predicts positive \u2713 right", "predicts negative \u2717 wrong", "predicts negative"]
@@ -171,6 +161,7 @@ def test_another_sentence_keeps_the_word_and_a_change_has_a_sign(widget_page):
     texts = [text for text in page.locator(".ad-matrix tbody td >> visible=true").all_text_contents() if text]
     assert {"+", "\u2212"} == {text[0] for text in texts}
     page.get_by_role("slider").press("Home")
+    assert "is a stored run" in page.locator(".ad-source").inner_text()
     assert not any(page.locator(".ad-matrix tbody td >> visible=true").all_text_contents())
 
 

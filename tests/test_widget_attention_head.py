@@ -29,21 +29,6 @@ def test_weights_and_output_in_python_are_the_librarys_and_the_picture_shows_the
         assert_close(shown, librarys.flatten(), atol=0.00501, rtol=0)
 
 
-@pytest.mark.parametrize(
-    ("l_k", "words"),
-    [([2] * 4, "temperature 0.50, sharper"), ([1, -0.1, 1, 1], "Keys: verb flipped and inhibited.")],
-)
-def test_the_sentence_says_what_l_k_does(js, l_k, words):
-    head, base = AttentionHead(l_k=l_k, l_v=[1, 0, 1, 1]), AttentionHead()
-    state = {name: getattr(head, name) for name in ("tokens", "k_names", "v_names", "query", "l_k", "l_v")}
-    rows = [
-        dict(zip(("out", "weights"), (part[1].tolist() for part in one.attention()), strict=True))
-        for one in (head, base)
-    ]
-    text = js(AttentionHead)("describe", state, *rows)
-    assert words in text and "Values: action off. The output of \u201cpoured\u201d has" in text
-
-
 # --- in the browser ---------------------------------------------------------------------------------------------
 
 
@@ -73,13 +58,16 @@ def test_keys_and_presets_redraw_the_output_and_l_v_no_arc_and_a_word_shows_wher
     press(page.get_by_role("slider", name="l_v, value feature who"), "End")
     assert_shows(page, l_k=L_K, l_v=[3, *L_V[1:]])
     presets = {
-        "Value \u201caction\u201d off": {"l_v": [1, 0, 1, 1], "query": 4},  # of whose output most is lost
-        "Key \u201cperson\u201d off": {"l_k": [1, 1, 1, 0], "query": 4},
-        "Flip key \u201cnoun\u201d": {"l_k": [-1, 1, 1, 1], "query": 4},
+        "Value \u201caction\u201d off": ({"l_v": [1, 0, 1, 1], "query": 4}, "Values: action off. The output of "),
+        "Key \u201cperson\u201d off": ({"l_k": [1, 1, 1, 0], "query": 4}, "Keys: person off."),
+        "Flip key \u201cnoun\u201d": ({"l_k": [-1, 1, 1, 1], "query": 4}, "Keys: noun flipped."),
     }
-    for name, traits in presets.items():
+    for name, (traits, words) in presets.items():
         page.get_by_role("button", name=name, exact=True).click()
         assert_shows(page, **traits)
+        assert words in page.locator(".ia3-say").inner_text()
+    set_traits(page, l_k=[2] * 4)
+    assert "temperature 0.50, sharper" in page.locator(".ia3-say").inner_text()
     set_traits(page, l_k=[-1, 1, 1, 1], query=0)  # as a button in the prose does
     assert_shows(page, l_k=[-1, 1, 1, 1], query=0)
     page.mouse.click(*middle(page.get_by_role("radio", name="coffee")))

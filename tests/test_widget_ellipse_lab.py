@@ -66,14 +66,9 @@ def test_half_axes_tilt_area_and_the_turn_of_a_vector_equal_numpy(call):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_targets_and_mismatch_equal_numpy(call, target):
-    assert_allclose(call("targetMatrix", target), target_matrix(target), atol=1e-12)
+def test_mismatch_is_numpys_no_l_and_no_pair_comes_nearer_than_its_floor_and_lora_reaches_all(call, target):
     for matrix in matrices(5):
         assert call("misfit", matrix.tolist(), target) == pytest.approx(misfit(matrix, target))
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_no_l_and_no_pair_comes_nearer_than_its_floor_and_lora_reaches_all_with_the_least_rank(call, target):
     best, grid, goal = call("bestDiagonal", target), np.linspace(-2.5, 2.5, 101), target_matrix(target)
     assert best["misfit"] == pytest.approx(misfit(np.diag(best["l"]), target))
     nearest = min(misfit(np.diag([l_1, l_2]), target) for l_1 in grid for l_2 in grid)
@@ -86,22 +81,10 @@ def test_no_l_and_no_pair_comes_nearer_than_its_floor_and_lora_reaches_all_with_
         assert_allclose(best["l"], fit.best)
         assert best["misfit"] == pytest.approx(fit.missed_change) == pytest.approx(np.cos(np.radians(15)))
         assert floor == pytest.approx(geometry.best_low_rank_update(goal, rank=1).missed_change)
-    elif floor > 0:  # attained by the target's own axes with the short one cut to 1
-        reading = geometry.read_svd(goal)
-        u = np.linalg.svd(goal)[2][0]
-        assert misfit(np.eye(2) + (reading.half_axes[0] - 1) * np.outer(u, u), target) == pytest.approx(floor)
     assert (floor > 0.1) == (target in ("large", "rotation"))
     lab = EllipseLab(mode="lora", **call("loraSolution", target))  # within bounds, or this raises
     assert misfit(lab.matrix, target) < 1e-9
     assert lab.rank == np.linalg.matrix_rank(lab.matrix - np.eye(2)) == (2 if target in ("large", "rotation") else 1)
-
-
-def test_a_text_takes_the_first_free_place_inside_the_plane_or_is_left_out_unless_it_must_be_there(call):
-    texts = [{"size": [10, 5], "places": [[95, 0], [0, 50]], "must": must} for must in (True, False, False, True)]
-    places = call("arrange", texts, [[-5, -5, 5, 5]], 100)
-    assert places == [[90, 0], [0, 50], None, [90, 0]]
-    first = call("placesAround", [0, 0], [10, 5], [0, -1], 3, [9, 9])[0]
-    assert_allclose(first, [0, -17], atol=1e-9)  # above a handle of half-height 9, 3 away
 
 
 # --- in the browser ---------------------------------------------------------------------------------------------

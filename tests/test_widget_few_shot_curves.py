@@ -78,14 +78,6 @@ def test_the_sentence_sorts_the_methods_by_the_side_on_which_their_interval_lies
         assert " ".join(re.search(r" Minus (\w+³?), on .* so it is (.*)\.$", said).groups()) == end
 
 
-def test_a_button_s_state_is_settled_rather_than_trusted_and_k_falls_back_to_the_nearest(js) -> None:
-    call, wrong = js(FewShotCurves), {"task": "?", "reference": "?", "k": 7, "shown_methods": ["full", "?", "head"]}
-    now = call("settle", state(few_shot_curves()) | wrong)
-    found = now["task"]["name"], now["reference"]["name"], now["k"], [method["name"] for method in now["shown"]]
-    assert found == ("sentiment", "head", 8, ["head", "full"])
-    assert call("nearestK", [8, 32, 128], 17) == 32 == few_shot_curves(k=23, view="parameters").rows().k[0]
-
-
 def test_runs_that_cannot_be_paired_draw_by_draw_are_refused() -> None:
     for runs in (RUNS.drop(RUNS[RUNS.stage == "final"].index[0]), RUNS[RUNS.draw == 0]):
         with pytest.raises(TraitError, match=r"the methods need the same draws of .*, at least two"):
@@ -163,6 +155,8 @@ def test_pointing_reads_a_mark_and_chips_and_prose_choose_what_is_on_show(widget
     assert said(page).startswith("tense, k = 32. On the same 8 draws,") and page.locator(".fs-k input").count() == 1
     set_traits(page, task="agent")
     assert said(page).startswith("agent, k = 128.") and page.get_by_label("128", exact=True).is_checked()
+    set_traits(page, task="?", k=23, view="curve", reference="?", shown_methods=["full", "?"])  # what there is not
+    assert said(page).startswith("sentiment, k = 32") and page.locator(".fs-series").count() == 1
     set_traits(page, shown_methods=[])
     assert page.locator(".fs-chart").is_hidden() and said(page) == "Choose at least one method."
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import gelu, linear
+from torch.nn.functional import gelu
 from torch.testing import assert_close
 from widget_helpers import drag, open_tables, trait
 
@@ -13,68 +13,35 @@ from ia3_lab import functional
 from ia3_lab.widgets import MergeViewer
 
 pytestmark = pytest.mark.browser
-VECTORS = ("l_k", "l_v", "l_ff")
-#: Four different sizes, so that no wrong axis can fit.
-SHAPES = {"W_k": (4, 3), "W_v": (4, 3), "W_1": (5, 3), "W_2": (3, 5)}
 
 
-def as_tensor(values: Any) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float64)
+def as_state(widget: MergeViewer) -> dict[str, Any]:
+    """Return the state that the script's functions take."""
+    mistakes = {"forgetBias": widget.forget_bias, "intoW1": widget.into_W_1 and widget.vector == "l_ff"}
+    state = {"vector": widget.vector, "l": getattr(widget, widget.vector), "x": widget.x, "weights": widget.weights}
+    return state | mistakes
 
 
-def tensors(seed: int) -> dict[str, torch.Tensor]:
-    """Return random layers, vectors and an input in float64."""
-    generator = torch.Generator().manual_seed(seed)
-    sizes = SHAPES | {f"b{name[1:]}": shape[:1] for name, shape in SHAPES.items()} | {"x": (3,)}
-    random = {name: torch.randn(size, generator=generator, dtype=torch.float64) for name, size in sizes.items()}
-    entries = zip(VECTORS, (4, 4, 5), strict=True)
-    return random | {name: 3 * torch.rand(d, generator=generator, dtype=torch.float64) - 1 for name, d in entries}
+def test_gelu_equals_torch(js):
+    points = torch.linspace(-9, 9, 361, dtype=torch.float64)
+    found = torch.tensor(js(MergeViewer)("gelu", points.tolist()), dtype=torch.float64)
+    assert_close(found, gelu(points), rtol=1e-12, atol=1e-14)
 
 
-def as_state(t: dict[str, torch.Tensor], vector: str, forget_bias: bool = False, into_W_1: bool = False) -> dict:
-    weights = {name: value.tolist() for name, value in t.items() if name[0] in "Wb"}
-    state = {"vector": vector, "l": t[vector].tolist(), "x": t["x"].tolist(), "weights": weights}
-    return state | {"forgetBias": forget_bias, "intoW1": into_W_1 and vector == "l_ff"}
-
-
-def adapter_output(t: dict[str, torch.Tensor], vector: str) -> torch.Tensor:
-    if vector == "l_ff":
-        return functional.feed_forward(t["x"], **{name: t[name] for name in ("W_1", "W_2", "b_1", "b_2", "l_ff")})
-    role = vector[1:]
-    return functional.scale(linear(t["x"], t[f"W{role}"], t[f"b{role}"]), t[vector])
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_gelu_equals_torch_and_folds_and_both_paths_equal_the_package(js, seed):
-    t, call, points = tensors(seed), js(MergeViewer), torch.linspace(-9, 9, 361, dtype=torch.float64)
-    assert_close(as_tensor(call("gelu", points.tolist())), gelu(points), rtol=1e-12, atol=1e-14)
-    folded = call("foldOutput", t["W_k"].tolist(), t["b_k"].tolist(), t["l_k"].tolist())
-    weight, bias = functional.fold_output(t["W_k"], t["b_k"], t["l_k"])
-    assert_close(as_tensor(folded["weight"]), weight)
-    assert_close(as_tensor(folded["bias"]), bias)
-    columns = call("foldInput", t["W_2"].tolist(), t["l_ff"].tolist())
-    assert_close(as_tensor(columns), functional.fold_input(t["W_2"], t["l_ff"]))
-    for vector in VECTORS:
-        result = call("mergeResult", as_state(t, vector))
-        assert_close(as_tensor(result["wrapped"]), adapter_output(t, vector))
-        assert_close(as_tensor(result["merged"]), adapter_output(t, vector))
-        assert result["largest"] < 1e-12
-
-
-@pytest.mark.parametrize("vector", VECTORS)
+@pytest.mark.parametrize("vector", ["l_k", "l_v", "l_ff"])
 @pytest.mark.parametrize("mistake", [{}, {"forget_bias": True, "into_W_1": True}], ids=["right", "wrong"])
 def test_the_picture_and_the_script_show_the_same_numbers(js, vector, mistake):
     for convention in ("torch", "math"):
         widget = MergeViewer(vector=vector, convention=convention, **mistake)
-        t = {name: as_tensor(value) for name, value in {**widget.weights, vector: getattr(widget, vector)}.items()}
-        result = js(MergeViewer)("mergeResult", as_state({**t, "x": as_tensor(widget.x)}, vector, **mistake))
+        result = js(MergeViewer)("mergeResult", as_state(widget))
         before, after, both = widget.figure()[0].axes
         for ax, layer in ((before, result["before"]), (after, result["after"])):
             table = np.column_stack([layer["weight"], layer["bias"]])
             shown = [float(text.get_text()) for text in ax.texts]
             np.testing.assert_allclose(shown, (table if convention == "torch" else table.T).ravel(), atol=0.0051)
-        paths = [float(text.get_text()) for text in both.texts]
-        np.testing.assert_allclose(paths, [*result["wrapped"], *result["merged"]], atol=0.0051)
+        paths = np.array([result["wrapped"], result["merged"]])
+        np.testing.assert_allclose(widget.paths(), paths, atol=1e-12)
+        np.testing.assert_allclose([float(text.get_text()) for text in both.texts], paths.ravel(), atol=0.0051)
         assert both.get_title() == f"largest difference {result['largest']:.3f}"
         assert (result["largest"] > 0.01) == bool(mistake)
 

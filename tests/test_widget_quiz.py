@@ -67,15 +67,12 @@ def test_every_chapter_shows_its_quiz_directly_before_the_summary() -> None:
         assert ("watch=" in sources[place]) == (chapter in WATCHED)
 
 
-def test_the_markup_of_a_text_is_turned_into_html_and_nothing_of_it_lost() -> None:
+def test_markup_is_turned_into_html_of_which_nothing_is_lost_and_answers_can_be_read_without_javascript() -> None:
     quiz = Quiz("02-formulation").questions[2]
     assert '<span class="quiz-math"><i>l</i><sub>k</sub></span>' in quiz["ask"]
     assert "<code>float32</code>" in str(questions("04-counting")) and "<em>both</em>" not in str(quiz)
     assert "&lt; 1" in questions("02-formulation")["inhibit"]["right"]
     assert not [chapter for chapter in CHAPTERS if "$" in str(questions(chapter)) or "`" in str(questions(chapter))]
-
-
-def test_without_javascript_the_questions_and_their_answers_can_be_read() -> None:
     html = Quiz("04-counting").picture()
     assert html.count("<details>") == len(Quiz("04-counting").questions)
     assert "<strong>19,200.</strong> 2 · 4,096 + 11,008" in html and "Your turn" not in html

@@ -41,11 +41,6 @@ def test_the_browser_draws_the_dots_and_colors_of_python(call, task):
         assert drawn["y"] == y.tolist()
 
 
-def test_a_draw_of_nearly_one_color_is_replaced_in_both():
-    pairs = [[draw_dots(task, 20, seed)[0][0, 0] for task in ("small disc", "check")] for seed in range(9)]
-    assert 0 < sum(one != other for one, other in pairs) < 9  # else the same dots, whatever the task
-
-
 def output(net: dict, p: dict, x: torch.Tensor) -> torch.Tensor:
     """Return what torch makes of the network with what a method trains."""
     weight = {name: p.get(name, net[name]) for name in net}
@@ -97,13 +92,9 @@ def test_what_is_in_reach_is_mixed_by_hand_or_by_training_on_the_whole_square_an
 
 def test_the_pictures_of_pre_training_are_even_and_the_same_again():
     few = [pretrain(5, ["top half", "band"], steps=20) for _ in range(2)]
-    assert {name: value.shape for name, value in few[0].items()} == {k: NETWORK_SHAPES[k] for k in few[0]}
     assert all((few[0][name] == few[1][name]).all() for name in few[0])
     for network in (few[0], read_network()):
         assert abs(paint(network, make_grid())[0].mean(axis=0).sum()) < 0.5
-
-
-NETWORK_SHAPES = {"U": (2, 16), "b_U": (16,), "V": (16, 12), "b_V": (12,), "w": (12,)}
 
 
 # --- words ------------------------------------------------------------------------------------------------------
@@ -116,8 +107,6 @@ VERDICTS = [
     (0.70, 0.66, 0.90, "out of reach", NO_MIX),
     (0.70, 0.66, 0.67, "too few to tell", NO_MIX),
     (0.99, 0.93, None, "in reach", MIXED),  # where none but volumes are trained
-    (0.99, 0.80, None, "too few to tell", MIXED),
-    (0.70, 0.60, None, "out of reach", NO_MIX),
 ]
 
 
