@@ -1,6 +1,7 @@
 """What must hold in real models and tools: each law after a public report, with a control where silence would pass."""
 
 import copy
+import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 import torch.multiprocessing
 import torch.nn.functional as F
 from random_tensors import gap, moved
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.testing import assert_close
 from torch.utils.checkpoint import checkpoint
@@ -29,12 +31,12 @@ class Net(nn.Module):
         return self.down(F.gelu(self.up(x)))
 
 
-def attached(model: nn.Module | None = None) -> nn.Module:
+def attached(model: nn.Module | None = None, seed: int = 0) -> nn.Module:
     """Return a model with both adapters, far from their start."""
     model = Net() if model is None else model
     attach(model, output="up")
     attach_lora(model, "down", rank=2)
-    return moved(model)
+    return moved(model, seed)
 
 
 def test_attaching_and_merging_take_time_in_proportion_to_the_layers() -> None:
@@ -223,6 +225,19 @@ def test_gradients_add_up_over_single_examples_and_are_the_same_from_checkpoints
         model.zero_grad()
         checkpoint(model, X.clone().requires_grad_(), use_reentrant=reentrant).square().sum().backward()
         assert_close({name: p.grad for name, p in adapter_parameters(model).items()}, wanted)
+
+
+def test_what_was_added_alone_makes_the_round_trip_through_a_file(tmp_path: Path) -> None:
+    base = Net()
+    model, twin, other = (attached(copy.deepcopy(base), seed) for seed in range(3))
+    assert not torch.equal(twin(X), model(X))
+    save_file({name: p.detach() for name, p in adapter_parameters(model).items()}, tmp_path / "task.safetensors")
+    found = twin.load_state_dict(load_file(tmp_path / "task.safetensors"), strict=False)
+    assert found.unexpected_keys == []
+    other.load_state_dict(model.state_dict())
+    for same in (twin, other, pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert torch.equal(same(X), model(X))
+        assert same.up.l is not model.up.l
 
 
 def _train_on_a_half(process: int, meeting_point: str, rank: int = 1) -> None:
