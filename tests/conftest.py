@@ -17,7 +17,7 @@ SITE = Path(os.environ.get("IA3_SITE", ROOT / "_build" / "html"))
 #: Nothing that a browser does by itself may reach for another host.
 CHROMIUM_FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
+    *("--disable-background-networking", "--disable-component-update", "--process-per-site"),
 ]
 WIDGET = "application/vnd.jupyter.widget"
 HEIGHTS = {1280: 800, 390: 844, 900: 900}
@@ -63,6 +63,7 @@ def browser() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        chromium.new_context().new_page()  # what all tests share that ask for nothing else
         yield chromium
         chromium.close()
 
@@ -75,18 +76,18 @@ class Pages:
 
     def __init__(self, browser: Any, home: str) -> None:
         self.browser, self.home = browser, home
-        self.contexts: list[Any] = []
-        self.problems: list[str] = []
+        self.pages, self.problems = [], []
 
     def open(
         self, name: str, *, body: str = "", theme: str = "light", width: int = 1280, touch: bool = False, **options: Any
     ) -> Any:
         """Open a page of the site, or one that holds the given body alone, and wait until its widgets are drawn."""
-        viewport = {"width": width, "height": HEIGHTS.get(width, 800)}
-        context = self.browser.new_context(viewport=viewport, has_touch=touch, **options)
-        context.add_init_script(f"localStorage.mode = localStorage.theme = {json.dumps(theme)};")
-        self.contexts.append(context)
+        alone = touch or options  # else in the context that all share, whose processes run already
+        context = self.browser.new_context(has_touch=touch, **options) if alone else self.browser.contexts[0]
         page = context.new_page()
+        self.pages.append(page)
+        page.set_viewport_size({"width": width, "height": HEIGHTS.get(width, 800)})
+        page.add_init_script(f"localStorage.mode = localStorage.theme = {json.dumps(theme)};")
         self._watch(page)
         if body:
             html = f'<!doctype html><html lang="en" data-theme="{theme}"><title>{name}</title>{body}</html>'
@@ -96,16 +97,18 @@ class Pages:
     def follow(self, name: str, *, width: int) -> Any:
         """Open a page in the tab of the one before, if there is one: its scripts are at hand, for half the work."""
         self.problems.clear()
-        if not self.contexts:
+        if not self.pages:
             return self.open(name, width=width, reduced_motion="reduce")
-        (page,) = self.contexts[-1].pages
+        page = self.pages[-1]
         page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
         return self._go(page, name)
 
     def close(self) -> list[str]:
         """Close all pages, and return their problems."""
-        while self.contexts:
-            self.contexts.pop().close()
+        while self.pages:
+            page = self.pages.pop()
+            page.evaluate("try { localStorage.clear(); } catch {}")
+            (page if page.context == self.browser.contexts[0] else page.context).close()
         return self.problems
 
     def _go(self, page: Any, name: str) -> Any:

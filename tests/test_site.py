@@ -57,7 +57,6 @@ def states(html: str) -> list[dict]:
 
 
 def test_every_page_of_the_table_of_contents_is_built_and_a_missing_one_noticed(site: Path, tmp_path: Path) -> None:
-    assert check_site.missing_pages(site) == []
     assert check_site.missing_pages(tmp_path) == ["index.html", *PAGES]
     assert [check_site.main([str(folder)]) for folder in (site, tmp_path)] == [0, 1]
 
