@@ -176,6 +176,9 @@
     forward();
   }
 
+  const root = document.documentElement;
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { delete root.dataset.hand; }, true);
+
   // --- the page -------------------------------------------------------------------------------------------
 
   const MOUNTS = {
@@ -207,8 +210,12 @@
   const readJSON = (element) => JSON.parse(element.textContent);
   const scripts = (kind) => document.querySelectorAll(`script[type="${TYPE}${kind}+json"]`);
 
-  /** Keys pressed in a widget are the widget's: the theme turns no page and opens no search. */
+  /**
+   * Keys pressed in a widget are the widget's: the theme turns no page and opens no search. And while a hand is on it,
+   * book.css leaves out of each frame what lies out of sight.
+   */
   function keepKeys(el) {
+    el.addEventListener("pointerdown", () => { root.dataset.hand = "on"; });
     el.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" && event.key !== "Tab") event.stopPropagation();
     });
@@ -342,7 +349,6 @@
   // --- paper ----------------------------------------------------------------------------------------------
 
   /** A print has no dark background, so the page goes light for it; light text on white paper would be lost. */
-  const root = document.documentElement;
   let shown = null;
   addEventListener("beforeprint", () => {
     shown ??= root.dataset.theme;

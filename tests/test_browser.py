@@ -121,11 +121,16 @@ def test_on_a_phone_a_figure_s_text_has_11_pixels_and_what_is_too_wide_scrolls_i
         narrow.evaluate("style => style.remove()")
 
 
-def test_a_page_is_not_too_long_and_axe_finds_nothing_in_either_theme(visited: Any, tab: Any) -> None:
+def test_a_page_is_short_a_hand_moves_nothing_of_it_and_axe_finds_nothing(visited: Any, tab: Any) -> None:
     visited.set_viewport_size({"width": 1280, "height": 900})
     visited.wait_for_timeout(400)  # for the theme, which looks 300 ms later what scrolls now and needs a tab stop
     if (check_site.ROOT / visited.url.removeprefix(tab.home + "/")).with_suffix(".ipynb").is_file():
         assert visited.evaluate("document.documentElement.scrollHeight") <= 25 * 900
+    places = "[...document.querySelectorAll('section > section')].map(one => [one.offsetTop, one.offsetHeight])"
+    for hand in ("dataset.hand = 'on'", "removeAttribute('data-hand')"):
+        before = visited.evaluate(places)
+        visited.evaluate(f"document.documentElement.{hand}")
+        assert visited.evaluate(places) == before
     assert faults(visited) + tab.problems == []
 
 

@@ -81,7 +81,6 @@ def test_a_chapter_has_its_colab_button_and_its_download(site: Path, name: str, 
     notebook = str(Path(name).with_suffix(".ipynb"))
     on_github = f"{repository['url'].removeprefix('https://github.com/')}/blob/{repository['branch']}/{notebook}"
     assert f"https://colab.research.google.com/github/{on_github}" in links
-    assert f"{repository['url']}/edit/{repository['branch']}/{notebook}" in links
     assert f"../_sources/{notebook}" in links
     assert (site / "_sources" / notebook).read_bytes() == (ROOT / notebook).read_bytes()
 
@@ -103,13 +102,11 @@ FOREIGN = [
     '<link rel="stylesheet" href="https://cdn.example/x.css">',
     '<img alt="a" src="https://example.org/x.png">',
     "<style>@import url(https://cdn.example/font.css);</style>",
-    '<iframe src="https://example.org/"></iframe>',
 ]
 HARMLESS = [
     '<a href="https://example.org/">a link</a>',
     '<link rel="canonical" href="https://example.org/page.html">',
     '<img alt="a" src="data:image/png;base64,AAAA">',
-    '<svg xmlns="http://www.w3.org/2000/svg"></svg>',
 ]
 
 
