@@ -126,7 +126,7 @@ def test_a_page_is_short_a_hand_moves_nothing_of_it_and_axe_finds_nothing(visite
     visited.wait_for_timeout(400)  # for the theme, which looks 300 ms later what scrolls now and needs a tab stop
     if (check_site.ROOT / visited.url.removeprefix(tab.home + "/")).with_suffix(".ipynb").is_file():
         assert visited.evaluate("document.documentElement.scrollHeight") <= 25 * 900
-    places = "[...document.querySelectorAll('section > section')].map(one => [one.offsetTop, one.offsetHeight])"
+    places = "[...document.querySelectorAll('article > section > section')].map(at => [at.offsetTop, at.offsetHeight])"
     for hand in ("dataset.hand = 'on'", "removeAttribute('data-hand')"):
         before = visited.evaluate(places)
         visited.evaluate(f"document.documentElement.{hand}")
