@@ -245,8 +245,6 @@ The table has 0.91, and 4,608 parameters in sixteen rows of 3.
 The paper has 64.6 {cite:p}`liu2022`. It runs in about 70 seconds.
 
 See [`lr=0.9`](01.ipynb#0.9) in 3 of 16 runs, T0-11B, $x_5 = 7$, written in 2022."""
-
-
 UNPROVED = [".84", "84%", "13,825", "22.7 million", "10.83", "0.64", "0.77", "0.55", "17 (the paper has 17)", "Nine"]
 
 

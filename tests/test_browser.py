@@ -40,14 +40,10 @@ MARK_LOOKS = """() => {
         if (first) seen.add(look);
     }
 }"""
-
-
 #: What the Tab key reaches: of radio buttons the one that is chosen.
 TAB_STOPS = """[...document.querySelectorAll("a[href], button, input, select, summary, [tabindex]")]
     .filter(one => one.tabIndex >= 0 && !one.disabled && !(one.type === "radio" && !one.checked))
     .filter(one => one.checkVisibility({ visibilityProperty: true })).length"""
-
-
 #: On a phone: the smallest text of each picture in sight, a formula's indices aside, in CSS pixels.
 FIGURE_TEXTS = """() => Promise.all([...document.querySelectorAll(".figure-view img")]
     .filter(one => one.checkVisibility()).map(async one => {

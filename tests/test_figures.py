@@ -41,6 +41,7 @@ def test_a_figure_s_numbers_are_a_table_under_the_names_of_the_axes_and_a_drawin
     assert table(cells) == ["panel,x,y,value", "t,a,r,0.1", "t,b,r,0.2"]
     steps = plots.plot_histogram({"k": [1, 3]}, bins=[0, 1, 2], counted=True)
     assert table(steps)[1:] == ["l_k,0,0.25", "l_k,1,0.75"]
+    assert len(table(plots.plot_points([1, 2], PAIR, diagonal=True))) == 5
     assert table(plots.plot_rescaling_places()) == []
     assert table(plots.plot_points(range(5001), {"a": range(5001)})) == ["more than 5,000 points"]
 

@@ -81,6 +81,7 @@ def test_a_chapter_has_its_colab_button_and_its_download(site: Path, name: str, 
     notebook = str(Path(name).with_suffix(".ipynb"))
     on_github = f"{repository['url'].removeprefix('https://github.com/')}/blob/{repository['branch']}/{notebook}"
     assert f"https://colab.research.google.com/github/{on_github}" in links
+    assert f"{repository['url']}/edit/{repository['branch']}/{notebook}" in links
     assert f"../_sources/{notebook}" in links
     assert (site / "_sources" / notebook).read_bytes() == (ROOT / notebook).read_bytes()
 
@@ -102,11 +103,13 @@ FOREIGN = [
     '<link rel="stylesheet" href="https://cdn.example/x.css">',
     '<img alt="a" src="https://example.org/x.png">',
     "<style>@import url(https://cdn.example/font.css);</style>",
+    '<iframe src="https://example.org/"></iframe>',
 ]
 HARMLESS = [
     '<a href="https://example.org/">a link</a>',
     '<link rel="canonical" href="https://example.org/page.html">',
     '<img alt="a" src="data:image/png;base64,AAAA">',
+    '<svg xmlns="http://www.w3.org/2000/svg"></svg>',
 ]
 
 
@@ -118,6 +121,7 @@ def test_a_foreign_resource_is_noticed_and_what_fetches_nothing_left_alone() -> 
 def test_a_page_carries_the_state_of_its_widgets_its_formulas_without_a_script_and_widgets_before_the_rest(
     html: str, page: BeautifulSoup
 ) -> None:
+    assert site_assets.widgets_without_state(html) == []
     assert [formula for formula in page.select(".math") if not formula.math] == []
     assert r"\(" not in re.sub(r"<script.*?</script>", "", html, flags=re.S)
     assert [Path(urlsplit(script["src"]).path).name for script in page.find_all("script", src=True)] == [

@@ -114,6 +114,7 @@ def test_a_level_is_kept_opens_and_marks_adds_no_tab_stop_and_code_that_belongs_
     apart = ".cell.tag_hide-input:not(:has(.cell_output)) + .cell.tag_hide-input"
     assert page.locator(apart).count() == 0 < page.locator(".tag_hide-input .cell_input > div + div").count()
     page.goto(page.url.replace("02-formulation", "03-geometry"))
+    assert page.evaluate("document.documentElement.dataset.level") == "expert"
     assert page.get_by_role("combobox", name="Reading level").input_value() == "expert"
 
 
