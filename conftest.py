@@ -38,7 +38,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _close_figures() -> Iterator[None]:
-    """Close what a test has drawn."""
+def _alike_and_tidy() -> Iterator[None]:
+    """Draw the same random numbers in every test, and close what it has drawn."""
+    import torch  # it reads the number of threads when it is loaded
+
+    torch.manual_seed(0)
     yield
     plt.close("all")

@@ -131,15 +131,15 @@ def _check_same_function(adapter: nn.Module, plain: nn.Module) -> None:
     there["hooks"] = bool(plain._forward_hooks or plain._forward_pre_hooks)
     if any(there.values()):  # a call might change a statistic or drop something: try copies that share the parameters
         layers = [copy.deepcopy(one, _kept(one) | {id(p): p for p in one.parameters()}).eval() for one in layers]
-    x = torch.randn(4, adapter.in_features, generator=torch.Generator().manual_seed(0), device="cpu")
-    x[0] *= 0.1
-    x[1] *= 10.0
+    x = torch.randn(32, adapter.in_features, generator=torch.Generator().manual_seed(0), device="cpu")
+    x[:8] *= 0.1
+    x[8:16] *= 10.0
     tolerance = 2e-3 if weight.dtype == torch.float32 else torch.finfo(weight.dtype).eps ** 0.5  # 2e-3: TF32 rounds so
-    tolerance = min(tolerance, 0.04)  # a merge in bfloat16 is off by 2 %, fake quantization to 4 bits by 10 %
+    tolerance = min(tolerance, 0.02)  # a merge in bfloat16 is off by 0.8 % at most, fake quantization to 4 bits by 5 %
     for wanted, found in zip(*(tree_leaves(layer(x.to(weight))) for layer in layers), strict=True):
         if not isinstance(wanted, Tensor):
             continue
-        gap, size = (found - wanted).abs().max(), wanted.abs().max()
+        gap, size = (y.abs().cpu().double().norm() for y in (found - wanted, wanted))
         if not gap <= tolerance * size:
             finite = weight.isfinite().all() and wanted.isfinite().all()
             there[f"numbers too large for {weight.dtype}"] = not finite
