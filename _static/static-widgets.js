@@ -176,8 +176,14 @@
     forward();
   }
 
+  // While a hand drags something of a widget, book.css leaves out of each frame what lies out of sight.
   const root = document.documentElement;
-  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { delete root.dataset.hand; }, true);
+  const letGo = () => { delete root.dataset.hand; };
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, letGo, true);
+  addEventListener("pointermove", ({ buttons, target }) => {
+    if (!buttons) letGo();                        // let go where the page did not hear of it
+    else if (target.closest?.(".static-widget")) root.dataset.hand ??= "on";
+  }, true);
 
   // --- the page -------------------------------------------------------------------------------------------
 
@@ -210,12 +216,8 @@
   const readJSON = (element) => JSON.parse(element.textContent);
   const scripts = (kind) => document.querySelectorAll(`script[type="${TYPE}${kind}+json"]`);
 
-  /**
-   * Keys pressed in a widget are the widget's: the theme turns no page and opens no search. And while a hand is on it,
-   * book.css leaves out of each frame what lies out of sight.
-   */
+  /** Keys pressed in a widget are the widget's: the theme turns no page and opens no search. */
   function keepKeys(el) {
-    el.addEventListener("pointerdown", () => { root.dataset.hand = "on"; });
     el.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" && event.key !== "Tab") event.stopPropagation();
     });

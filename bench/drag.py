@@ -43,7 +43,7 @@ MEASURE = """async (moves) => {
   const x = box.x + box.width / 2, y = box.y + box.height / 2;
   handle.setPointerCapture = () => {};
   const fire = (type, dx) => handle.dispatchEvent(new PointerEvent(type,
-    { bubbles: true, pointerId: 1, button: 0, clientX: x + dx, clientY: y }));
+    { bubbles: true, pointerId: 1, button: 0, buttons: 1, clientX: x + dx, clientY: y }));
   const work = [], frames = [];
   fire('pointerdown', 0);
   let last = await new Promise(requestAnimationFrame);

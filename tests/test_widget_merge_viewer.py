@@ -90,7 +90,7 @@ def test_merge_slides_each_entry_over_its_row_and_ends_where_it_began(widget_pag
         window.seen = new Set();
         const panel = document.querySelectorAll(".mv-panel")[1], numbers = panel.querySelectorAll(".mv-number");
         const note = () => seen.add([...numbers].slice(0, 4).map((node) => node.textContent).join());
-        new MutationObserver(note).observe(panel, { subtree: true, childList: true });
+        new MutationObserver(note).observe(panel, { subtree: true, childList: true, characterData: true });
     }""")
     page.get_by_role("button", name="Merge slowly").click()
     page.wait_for_function("seen.size >= 2 && !document.querySelector('.mv-entry[transform]')")

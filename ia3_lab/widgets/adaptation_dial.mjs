@@ -12,9 +12,8 @@ function roving(table, cells, choose) {
   const columns = cells[0].length;
   let place = [0, 0];
   const point = (row, column) => {
-    set(cells[place[0]][place[1]], "tabindex", -1);
     place = [row, column];
-    set(cells[row][column], "tabindex", 0);
+    oneStop(cells.flat(), cells[row][column]);
   };
   const enter = (row, column) => {
     point(row, column);
@@ -23,21 +22,16 @@ function roving(table, cells, choose) {
   };
   cells.forEach((line, row) =>
     line.forEach((cell, column) => {
-      set(cell, "tabindex", -1);
       cell.addEventListener("click", () => enter(row, column));
       cell.addEventListener("focus", () => choose(row, column));
     }),
   );
-  table.addEventListener("keydown", (event) => {
-    const [row, column] = place;
-    const all = event.ctrlKey ? rows : 0;
-    const arrows = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
-    const pages = { PageDown: [rows, 0], PageUp: [-rows, 0] };
-    const way = { ...arrows, ...pages, Home: [-all, -columns], End: [all, columns] }[event.key];
-    if (!way) return;
-    event.preventDefault();
-    enter(clamp(row + way[0], 0, rows - 1), clamp(column + way[1], 0, columns - 1));
-  });
+  const ways = ({ ctrlKey }) => {
+    const all = ctrlKey ? rows : 0; // right and up are positive
+    return { ...ARROWS, PageUp: [0, rows], PageDown: [0, -rows], Home: [-columns, all], End: [columns, -all] };
+  };
+  onKeys(table, ways, ([right, up]) =>
+    enter(clamp(place[0] - up, 0, rows - 1), clamp(place[1] + right, 0, columns - 1)));
   point(0, 0);
   return point;
 }

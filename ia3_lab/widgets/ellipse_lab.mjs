@@ -73,7 +73,7 @@ function lettering(svg) {
   };
   /** named: [{ key, kind, text, at, away, gap, must, room }], at in svg units, y down; room is half a handle's size. */
   const draw = (named) => {
-    const scale = svg.getScreenCTM()?.a || 1;
+    const scale = scaleOf(svg);
     const around = named.map((one) => ({ ...one, at: one.at.map((v) => v * scale) }));
     const all = [...around, ...marks(scale).map((mark, i) => ({ key: `mark ${i}`, kind: "tick", ...mark }))];
     set(node, "transform", `scale(${1 / scale})`);

@@ -213,14 +213,8 @@ function chart(tell) {
   svg.addEventListener("pointermove", nearest);
   svg.addEventListener("pointerdown", nearest);
   cursor.addEventListener("focus", () => move(at));
-  cursor.addEventListener("keydown", (event) => {
-    const way = { ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowLeft: [-1, 0], ArrowDown: [0, -1] }[event.key];
-    const end = { Home: 0, End: drawing.places.length - 1 }[event.key];
-    if (way) move(nextMark(drawing.places, at, ...way, drawing.layout));
-    else if (end !== undefined) move(end);
-    else return;
-    event.preventDefault();
-  });
+  onKeys(cursor, () => ({ ...ARROWS, Home: 0, End: drawing.places.length - 1 }), (way) =>
+    move(Array.isArray(way) ? nextMark(drawing.places, at, ...way, drawing.layout) : way));
   const draw = (next, readings, label) => {
     const held = drawing.places[at]; // stay on the same method and column when it is still there
     drawing = next;

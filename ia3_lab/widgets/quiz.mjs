@@ -143,10 +143,7 @@ function render({ model, el, host }) {
   const mark = { class: "ia3-button quiz-mark", role: "tab" };
   const marks = questions.map((_, i) => button(`${i + 1}`, () => go(i), mark));
   const tabs = h("div", { class: "ia3-row", role: "tablist", "aria-label": "Questions" }, ...marks);
-  tabs.addEventListener("keydown", (event) => {
-    const to = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: size - 1 }[event.key];
-    if (to === undefined) return;
-    event.preventDefault();
+  onKeys(tabs, () => ({ ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: size - 1 }), (to) => {
     go((to + size) % size);
     marks[now].focus();
   });
@@ -159,10 +156,10 @@ function render({ model, el, host }) {
       each.draw();
       const done = kept.has(questions[i].id);
       set(marks[i], "aria-selected", String(i === now));
-      set(marks[i], "tabindex", i === now ? 0 : -1);
       set(marks[i], "aria-label", `Question ${i + 1}${done ? ", answered" : ""}`);
       marks[i].classList.toggle("quiz-done", done);
     });
+    oneStop(marks, marks[now]);
     say(total, `${kept.count()} of ${size} answered`);
     again.disabled = !kept.count();
   };

@@ -43,9 +43,13 @@ function set(node, name, value) {
   if (node.getAttribute(name) !== text) node.setAttribute(name, text);
 }
 
-/** Write text only when it changes. */
+/** Write text only when it changes, and only the words that do: new nodes cost a redraw more than new words. */
 function say(node, text) {
-  if (node.textContent.replaceAll("\u200b", "") !== text) node.replaceChildren(...typeset(node, text));
+  if (node.textContent.replaceAll("\u200b", "") === text) return;
+  const [parts, now] = [typeset(node, text), [...node.childNodes]];
+  const alike = (part, i) => (typeof part === "string" ? now[i].nodeType === Node.TEXT_NODE : part.isEqualNode(now[i]));
+  if (parts.length !== now.length || !parts.every(alike)) node.replaceChildren(...parts);
+  else parts.forEach((part, i) => typeof part === "string" && now[i].data !== part && (now[i].data = part));
 }
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -139,16 +143,28 @@ function liveRegion() {
   };
 }
 
+const ARROWS = { ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowLeft: [-1, 0], ArrowDown: [0, -1] };
+/** Keys of a control: ways() says what each leads to, go(way, event) takes it. All others do what they do elsewhere. */
+function onKeys(node, ways, go) {
+  node.addEventListener("keydown", (event) => {
+    const way = ways(event)[event.key];
+    if (way === undefined) return;
+    event.preventDefault();
+    go(way, event);
+  });
+}
+
+/** Of many places the Tab key reaches the chosen one; arrow keys lead to the others. */
+function oneStop(places, chosen) {
+  for (const node of places) set(node, "tabindex", node === chosen ? 0 : -1);
+}
+
 /** A labelled range input. read() gives the value to show, write(value) takes the reader's. */
 function slider({ label, min, max, step, read, write, text = (value) => fmt(value) }) {
   const input = h("input", { type: "range", min, max, step, oninput: () => write(Number(input.value)) });
   const output = h("output", {});
-  input.addEventListener("keydown", (event) => {
-    const way = { PageUp: 10, PageDown: -10 }[event.key];
-    if (!way) return;
-    event.preventDefault();
-    write(clamp(snap(read() + way * step, step), min, max));
-  });
+  const pages = { PageUp: 10, PageDown: -10 };
+  onKeys(input, () => pages, (steps) => write(clamp(snap(read() + steps * step, step), min, max)));
   const node = h("label", { class: "ia3-slider" }, h("span", {}, label), input, output);
   const draw = () => {
     const value = read();
@@ -183,9 +199,7 @@ function checkbox({ label, read, write }) {
   return {
     node: h("label", { class: "ia3-check" }, input, h("span", {}, label)),
     input,
-    draw: () => {
-      input.checked = read();
-    },
+    draw: () => { input.checked = read(); },
   };
 }
 
@@ -199,9 +213,7 @@ function dropdown({ label, options, read, write }) {
   return {
     node: h("label", { class: "ia3-select" }, h("span", {}, label), input),
     input,
-    draw: () => {
-      input.value = read();
-    },
+    draw: () => { input.value = read(); },
   };
 }
 
@@ -292,6 +304,16 @@ function drawAxis({ side, box, place, values, text = String, lines = "grid", lab
   ];
 }
 
+const scales = new WeakMap();
+/** Pixels to a unit of a drawing, asked once a redraw: after something is written, asking has it laid out first. */
+function scaleOf(svg) {
+  if (!scales.has(svg)) {
+    scales.set(svg, svg.getScreenCTM()?.a || 1);
+    queueMicrotask(() => scales.delete(svg));
+  }
+  return scales.get(svg);
+}
+
 /** Where a pointer event falls, in the svg's own units (y grows downward). */
 function svgPoint(svg, event) {
   return new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
@@ -339,23 +361,15 @@ function dragHandle({ svg, label, color, shape = "circle", radius = 8, place, dr
       offset = null;
     });
   }
-  node.addEventListener("keydown", (event) => {
-    const size = event.shiftKey ? 0.2 : 1;
-    const arrows = { ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowLeft: [-1, 0], ArrowDown: [0, -1] };
-    const way = { ...arrows, PageUp: [0, 10], PageDown: [0, -10] }[event.key];
-    if (way) nudge(way[0] * size, way[1] * size);
-    else if (event.key === "Home" && ends) ends("min");
-    else if (event.key === "End" && ends) ends("max");
-    else return;
-    event.preventDefault();
-  });
+  const ways = { ...ARROWS, PageUp: [0, 10], PageDown: [0, -10], ...(ends && { Home: "min", End: "max" }) };
+  onKeys(node, () => ways, (way, { shiftKey }) =>
+    typeof way === "string" ? ends(way) : nudge(...way.map((steps) => steps * (shiftKey ? 0.2 : 1))));
   const draw = () => {
     const { x, y } = place();
     const { now, text, min, max } = value();
-    const matrix = svg.getScreenCTM();
-    const unit = matrix && matrix.a > 0 ? 1 / matrix.a : 1; // svg units a pixel
+    const scale = scaleOf(svg);
     set(node, "transform", `translate(${x} ${y})`);
-    set(inner, "transform", `scale(${unit})`);
+    set(inner, "transform", `scale(${1 / scale})`);
     set(node, "aria-valuenow", now);
     set(node, "aria-valuetext", text);
     set(node, "aria-valuemin", min);

@@ -141,10 +141,8 @@ function strips(view, go) {
     if (held) cells.get(vector).focus({ preventScroll: true });
   };
   const point = ({ vector }) => {
-    for (const [one, cell] of cells) {
-      set(cell, "aria-selected", String(one === vector));
-      set(cell, "tabindex", one === vector ? 0 : -1);
-    }
+    for (const [one, cell] of cells) set(cell, "aria-selected", String(one === vector));
+    oneStop(cells.values(), cells.get(vector));
     for (const name of ["x", "y", "width", "height"]) set(frame, name, cells.get(vector).getAttribute(name));
   };
   const enter = (vector) => {
@@ -155,7 +153,7 @@ function strips(view, go) {
     const found = [...cells].find(([, cell]) => cell === target);
     if (found) enter(found[0]);
   });
-  svg.addEventListener("keydown", (event) => {
+  const ways = () => {
     const { vector, alike } = view();
     const i = lines.findIndex((line) => line.includes(vector));
     const beside = (by) => alike[clamp(alike.indexOf(vector) + by, 0, alike.length - 1)];
@@ -165,11 +163,9 @@ function strips(view, go) {
     };
     const arrows = { ArrowRight: beside(1), ArrowLeft: beside(-1), ArrowDown: inLine(i + 1), ArrowUp: inLine(i - 1) };
     const ends = { Home: alike[0], End: alike.at(-1), PageUp: inLine(0), PageDown: inLine(lines.length) };
-    const next = { ...arrows, ...ends }[event.key];
-    if (!next) return;
-    event.preventDefault();
-    enter(next);
-  });
+    return { ...arrows, ...ends };
+  };
+  onKeys(svg, ways, enter);
   return { node: svg, draw, point };
 }
 

@@ -135,14 +135,13 @@ function channel(i, name, colorPair, read, turn) {
     follow(event);
   });
   track.addEventListener("pointermove", (event) => track.hasPointerCapture(event.pointerId) && follow(event));
-  track.addEventListener("keydown", (event) => {
-    const step = event.shiftKey ? 0.05 : 0.25;
-    const by = { ArrowUp: step, ArrowRight: step, ArrowDown: -step, ArrowLeft: -step, PageUp: 1, PageDown: -1 };
-    const to = { Home: -LOUD, End: LOUD, 0: 0, 1: 1 }[event.key];
-    if (!(event.key in by) && to === undefined) return;
-    event.preventDefault();
-    if (track.ariaDisabled !== "true") turn(to ?? clamp(snap(read() + by[event.key], 0.01), -LOUD, LOUD));
-  });
+  const ways = ({ shiftKey }) => {
+    const by = (change) => clamp(snap(read() + change, 0.01), -LOUD, LOUD);
+    const [louder, softer] = [1, -1].map((way) => by(way * (shiftKey ? 0.05 : 0.25)));
+    const arrows = { ArrowUp: louder, ArrowRight: louder, ArrowDown: softer, ArrowLeft: softer };
+    return { ...arrows, PageUp: by(1), PageDown: by(-1), Home: -LOUD, End: LOUD, 0: 0, 1: 1 };
+  };
+  onKeys(track, ways, (volume) => track.ariaDisabled !== "true" && turn(volume));
   const node = h("div", { class: "vk-channel" }, mute, track, text);
   const draw = (volume, pictures, locked) => {
     const [share, beyond] = [clamp(volume / LOUD, -1, 1), Math.abs(volume) > LOUD];
