@@ -130,9 +130,7 @@ def test_a_page_is_short_a_hand_moves_nothing_of_it_and_axe_finds_nothing(visite
     assert faults(visited) + tab.problems == []
 
 
-def test_axe_finds_a_control_without_a_name_and_in_either_theme_a_token_that_cannot_be_read(
-    page_of: Callable[..., Any],
-) -> None:
+def test_axe_finds_a_control_without_a_name_and_in_either_theme_a_token_that_cannot_be_read(page_of):
     page = page_of(next(name for name in PAGES if "peft" in name))
     page.evaluate("document.querySelector('.bd-article').append(document.createElement('input'))")
     for theme, color in (("light", "#c8cdd2"), ("dark", "#444444")):
@@ -143,9 +141,7 @@ def test_axe_finds_a_control_without_a_name_and_in_either_theme_a_token_that_can
 
 
 @pytest.mark.parametrize("name", ["search.html", "genindex.html"])
-def test_search_and_index_load_clean_and_a_foreign_request_or_a_missing_file_is_noticed(
-    any_pages: Any, name: str
-) -> None:
+def test_search_and_index_load_clean_and_a_foreign_request_or_a_missing_file_is_noticed(any_pages, name):
     page = any_pages.open(name)
     assert any_pages.problems == []
     page.evaluate("fetch('http://127.0.0.1:9/').catch(() => 0)")
@@ -154,9 +150,7 @@ def test_search_and_index_load_clean_and_a_foreign_request_or_a_missing_file_is_
     assert any("HTTP 404" in problem for problem in any_pages.problems)
 
 
-def test_the_theme_button_switches_the_page_and_its_widgets_which_follow_the_window_to_a_phone(
-    page_of: Callable[..., Any],
-) -> None:
+def test_the_theme_button_switches_the_page_and_its_widgets_which_follow_the_window_to_a_phone(page_of):
     page = page_of(PAGES[0])
     surface = "getComputedStyle(document.querySelector('.ia3')).backgroundColor"
     seen = {page.evaluate(THEME): page.evaluate(surface)}

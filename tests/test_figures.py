@@ -3,8 +3,6 @@
 import base64
 import io
 import re
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import check_site
@@ -64,9 +62,7 @@ def test_a_figure_is_the_same_text_on_every_run_and_takes_the_colors_of_a_theme(
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_each_figure_of_a_page_has_two_pictures_in_its_theme_s_colors_alone_and_its_files(
-    site: Path, name: str
-) -> None:
+def test_each_figure_of_a_page_has_two_pictures_in_its_theme_s_colors_alone_and_its_files(site, name):
     figures = BeautifulSoup((site / name).read_text("utf8"), "html.parser").select("figure[id^=fig-]")
     kept = {figure_color("grid"), "#ffffff"}  # beside the roles: faint lines, and numbers on dark cells
     for figure in figures:
@@ -84,9 +80,7 @@ def test_each_figure_of_a_page_has_two_pictures_in_its_theme_s_colors_alone_and_
 
 
 @pytest.mark.browser
-def test_a_figure_enlarges_by_click_and_by_key_in_its_theme_with_its_files_and_the_focus_returns(
-    page_of: Callable[..., Any],
-) -> None:
+def test_a_figure_enlarges_by_click_and_by_key_in_its_theme_with_its_files_and_the_focus_returns(page_of):
     page = page_of("book/07-how-a-vector-trains.html", theme="dark")
     button, dialog = page.locator(".figure-open").first, page.locator("dialog.figure-dialog")
     picture = page.locator(".figure-view img:visible").first

@@ -9,6 +9,7 @@ from random_tensors import gains, gap, normal, randomized
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from ia3_lab import functional
 from ia3_lab.ia3 import IA3Attention, IA3FeedForward, IA3TransformerBlock
 from ia3_lab.transformer import FeedForward, MultiHeadAttention
 
@@ -94,3 +95,15 @@ def test_only_the_vectors_are_trained_and_all_of_them(kind: type, sizes: dict) -
     module(**inputs(**sizes)).pow(2).mean().backward()
     trained = {name for name, p in module.named_parameters() if p.grad is not None and p.grad.any()}
     assert trained == set(module.ia3_parameters())
+
+
+@pytest.mark.parametrize("sizes", ATTENTIONS)
+def test_l_v_folds_into_W_o_too_repeated_for_the_query_heads_that_share_it_and_not_tiled(sizes: dict) -> None:
+    module, x = far(IA3Attention(**sizes)), normal(2, 5, sizes["d_model"])
+    folded, l_v = copy.deepcopy(module), module.l_v.detach()
+    folded.l_v.data.fill_(1.0)
+    repeated = functional.repeat_kv(l_v.view(-1, 1, module.d_head), module.num_heads).flatten()  # (d_attn,)
+    tiled = l_v.repeat(module.num_heads // module.num_kv_heads)
+    for gains_of_W_o, differs in ((repeated, False), (tiled, module.num_kv_heads < module.num_heads)):
+        folded.W_o.weight.data = functional.fold_input(module.W_o.weight.data, gains_of_W_o)
+        assert (gap(folded(x), module(x)) > 1e-9) is differs

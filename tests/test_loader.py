@@ -137,9 +137,7 @@ def test_a_button_in_the_prose_sets_the_first_widget_of_its_class_and_glides_the
 
 
 @pytest.mark.parametrize("away", ["use", "Escape", "return"])
-def test_a_jump_that_hides_its_button_offers_the_way_back_until_it_is_used_declined_or_walked(
-    bare_page: Open, away: str
-) -> None:
+def test_a_jump_that_hides_its_button_offers_the_way_back_until_it_is_used_declined_or_walked(bare_page, away):
     far = '<div style="height: 3000px"></div>'
     near = BUTTON.format("Counter").replace("set it", "near")
     page = bare_page(TWO, BUTTON.format("Counter") + far + near + view("a") + far, reduced_motion="reduce")

@@ -118,9 +118,7 @@ def test_a_foreign_resource_is_noticed_and_what_fetches_nothing_left_alone() -> 
     assert [len(site_assets.foreign_resources(html)) for html in HARMLESS] == [0] * len(HARMLESS)
 
 
-def test_a_page_carries_the_state_of_its_widgets_its_formulas_without_a_script_and_widgets_before_the_rest(
-    html: str, page: BeautifulSoup
-) -> None:
+def test_a_page_carries_the_state_of_its_widgets_its_formulas_without_a_script_and_widgets_before_the_rest(html, page):
     assert site_assets.widgets_without_state(html) == []
     assert [formula for formula in page.select(".math") if not formula.math] == []
     assert r"\(" not in re.sub(r"<script.*?</script>", "", html, flags=re.S)
@@ -165,9 +163,7 @@ def test_a_rule_is_kept_if_something_can_match_it_and_an_icon_if_a_rule_names_it
 @pytest.mark.parametrize(
     ("tex", "missing"), [(r"\frac{\alpha}{r}\,x A B", False), (r"\mathfrak{g}", True), (r"\nosuch x", True)]
 )
-def test_a_formula_that_cannot_be_read_or_drawn_stops_the_strict_build(
-    caplog: pytest.LogCaptureFixture, tex: str, missing: bool
-) -> None:
+def test_a_formula_that_cannot_be_read_or_drawn_stops_the_strict_build(caplog, tex, missing):
     logger = logging.getLogger("sphinx.static_math")
     logger.addHandler(caplog.handler)
     static_math.convert(nodes.math(), tex, False)

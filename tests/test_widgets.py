@@ -59,9 +59,7 @@ each_widget = pytest.mark.parametrize("name", MAKERS)
 
 
 @each_widget
-def test_an_unknown_name_is_refused_and_a_notebook_gets_a_text_and_a_picture_which_reach_nothing_else_of_it(
-    name: str,
-) -> None:
+def test_an_unknown_name_is_refused_and_a_notebook_gets_a_text_and_a_picture_which_reach_nothing_else_of_it(name):
     data = (widget := MAKERS[name]())._repr_mimebundle_()[0]
     with pytest.raises(TraitError, match="'l_kk'") as error:
         MAKERS[name](l_kk=[1.0])
