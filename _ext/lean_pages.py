@@ -37,6 +37,8 @@ SOURCE = re.compile(r'\bsrc="(([^"?]*/)?([^"?/]+)[^"]*)"')
 IMAGE = re.compile(r'<img\b(?![^>]*\bloading=)([^>]*\bsrc="[^"]*?([^"/]+\.(?:png|svg))"[^>]*>)')
 # Beside every heading and figure; the Tab key goes through the page's contents, which hold the same addresses.
 LINK_TO_ITSELF = '<a class="headerlink"'
+# On the folds of code, which read "Show the code".
+NOT_WHAT_IT_SAYS = ' aria-label="Toggle hidden content"'
 # A part in the list of all pages: its caption, and its pages.
 PART = re.compile(r'<p[^>]* class="caption"[^>]*>(<span class="caption-text">.*?</span>)</p>\s*(<ul\b.*?</ul>)', re.S)
 NUMBERED = re.compile(r">\d+\. ")
@@ -76,6 +78,7 @@ class Templates(BuiltinTemplateLoader):
         html = PRELOAD.sub("", html.replace(AUTO, NOT_WHITE_IN_THE_DARK, 1))
         html = SCRIPT.sub(lambda match: later(match, html), html)
         html = html.replace(LINK_TO_ITSELF, f'{LINK_TO_ITSELF} tabindex="-1"')
+        html = html.replace(NOT_WHAT_IT_SAYS, "")
         return IMAGE.sub(self.lazy, PART.sub(foldable, html))
 
     def lazy(self, image: re.Match) -> str:

@@ -16,11 +16,13 @@ from ia3_lab.figures import to_svg
 from ia3_lab.style import STYLE, figure_color, theme_css
 
 _FOLDER = Path(__file__).parent
+_COMMENT = re.compile(r"^ *(?://[^\n]*|/\*.*?\*/)\n", re.M | re.S)  # on lines of its own
 
 
 def _read(name: str) -> str:
+    """Return a script or style sheet without the comments, which every page and notebook would carry."""
     path = _FOLDER / name
-    return path.read_text("utf8") + "\n" if path.exists() or not name.endswith("_math.mjs") else ""
+    return _COMMENT.sub("", path.read_text("utf8")) + "\n" if path.exists() or not name.endswith("_math.mjs") else ""
 
 
 class Number(Float):
