@@ -237,7 +237,8 @@ class LoRALinear(Adapter):
 
     def fold(self, weight: Tensor) -> Tensor:
         """Return the weight, shape (d_out, d_in), plus the update in torch's layout, ``(alpha / rank) * B @ A``."""
-        return (weight + self.alpha / self.rank * (self.B @ self.A)).to(weight.dtype)
+        wide = torch.promote_types(weight.dtype, self.A.dtype)
+        return (weight + self.alpha / self.rank * (self.B.to(wide) @ self.A.to(wide))).to(weight.dtype)
 
     def extra_repr(self) -> str:
         """Say rank and alpha."""

@@ -83,6 +83,8 @@ class ModelConfig:
     def from_hugging_face(cls, config: Any, gated_ffn: bool | None = None) -> Self:
         """Read the sizes off a config of transformers, such as ``model.config``, or name what they cannot express.
 
+        A config does not say that a model holds one half of it (``UMT5EncoderModel``): wrap such a model and count.
+
         Parameters
         ----------
         config : transformers.PreTrainedConfig

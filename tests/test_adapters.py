@@ -39,9 +39,7 @@ def test_the_side_says_whether_the_bias_is_scaled_and_lora_adds_a_low_rank_produ
 
 @KINDS
 @pytest.mark.parametrize("name", ["output", "input", "lora"])
-def test_merged_equals_wrapped_in_a_new_layer_and_the_weight_reads_as_if_merged_with_its_gradient(
-    kind: type[nn.Module], name: str
-) -> None:
+def test_merged_equals_wrapped_in_a_new_layer_and_the_weight_reads_as_if_merged_with_its_gradient(kind, name):
     base, x = layer(kind), normal(2, 3, 4, seed=2)
     before, adapter = copy.deepcopy(base), adapters(base)[name]
     merged = merge(adapter)
@@ -94,6 +92,8 @@ def test_half_precision_keeps_what_is_trained_in_float32_and_the_result_in_the_b
                 assert out.dtype == merge(adapter).weight.dtype == dtype
                 assert {p.grad.dtype for p in adapter.parameters(recurse=False)} == {torch.float32}
             assert {p.dtype for p in adapter.double().parameters()} == {torch.float64}
+    narrow = moved(LoRALinear(nn.Linear(4, 6), rank=2, dtype=torch.bfloat16))
+    assert_close(merge(narrow)(torch.ones(2, 4)), narrow(torch.ones(2, 4)))
 
 
 def test_asking_for_dtype_shape_or_device_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def test_a_write_to_the_computed_weight_is_refused_where_it_would_be_lost() -> N
     for write in (
         *(lambda: weight.mul_(2), lambda: weight.__setitem__(0, 1.0), lambda: weight.requires_grad_(False)),
         *(lambda: setattr(weight, "data", torch.zeros(2, 3)), lambda: torch.add(torch.ones(2, 3), 1, out=weight)),
-        lambda: weight.data_ptr(),
+        *(lambda: weight.data_ptr(), lambda: weight.data.zero_()),
     ):
         with pytest.raises(TypeError, match=r"computed, not stored: to change it, change base\.weight"):
             write()

@@ -93,8 +93,8 @@ def packed() -> nn.Module:
     return Stored(torch.zeros(12, 1, dtype=torch.uint8))  # two weights in a byte
 
 
-def hooked(change: Callable[[Tensor], Tensor]) -> nn.Module:
-    layer = nn.Linear(4, 6)
+def hooked(change: Callable[[Tensor], Tensor], size: int = 6) -> nn.Module:
+    layer = nn.Linear(4, size)
     layer.register_forward_hook(lambda module, args, y: change(y))
     return layer
 
@@ -102,8 +102,8 @@ def hooked(change: Callable[[Tensor], Tensor]) -> nn.Module:
 @pytest.mark.parametrize(
     ("base", "error", "message"),
     [
-        (lambda: Rounded(1), ValueError, r"test_real_models\.Rounded with a forward of its own is off by"),
-        (lambda: Rounded(7).bfloat16(), ValueError, "Rounded with a forward of its own is off by"),
+        (lambda: Rounded(7).bfloat16(), ValueError, r"test_real_models\.Rounded with a forward of its own is off by"),
+        (lambda: hooked(lambda y: y.index_fill(1, torch.tensor(0), 1), 4096), ValueError, "Linear with hooks is off"),
         (lambda: hooked(torch.tanh), ValueError, r"torch\.nn.*Linear with hooks is off by"),
         (float8, TypeError, r"not torch\.float8_e4m3fn of shape \(6, 4\) .*Stored.*dequantize"),
         (packed, TypeError, r"not torch\.uint8 of shape \(12, 1\)"),
@@ -111,9 +111,7 @@ def hooked(change: Callable[[Tensor], Tensor]) -> nn.Module:
     ],
 )
 @pytest.mark.parametrize("put", [lambda m: attach(m, output="1"), lambda m: attach_lora(m, "1", rank=1)])
-def test_merge_refuses_with_the_cause_what_would_be_another_function(
-    base: Make, error: type[Exception], message: str, put: Callable[[nn.Module], dict]
-) -> None:
+def test_merge_refuses_with_the_cause_what_would_be_another_function(base, error, message, put) -> None:
     model = nn.Sequential(nn.Linear(4, 4), base())
     attach(model, output="0")
     put(model)
@@ -136,6 +134,7 @@ def test_merge_accepts_any_layer_that_stays_the_same_function(base: Make) -> Non
 def test_a_merged_layer_keeps_its_hooks_and_autocast_rounds_results_but_is_no_reason_to_refuse() -> None:
     model, seen = attached(), []
     handle = model.up.base.register_forward_hook(lambda module, args, y: seen.append(y))
+    back = model.up.base.register_full_backward_hook(lambda module, before, after: None)
     y = model(X)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rounded = model(X)
@@ -145,8 +144,8 @@ def test_a_merged_layer_keeps_its_hooks_and_autocast_rounds_results_but_is_no_re
     seen.clear()
     assert_close(model(X), y)
     assert len(seen) == 1
-    handle.remove()
-    assert not model.up._forward_hooks
+    handle.remove(), back.remove()
+    assert not model.up._forward_hooks and not model.up._backward_hooks
 
 
 def test_a_vector_is_made_where_and_as_the_layer_computes_though_its_weight_is_offloaded_or_float8() -> None:
@@ -161,8 +160,10 @@ def test_a_vector_is_made_where_and_as_the_layer_computes_though_its_weight_is_o
         assert torch.equal(one(X), y) and gap(moved(one)(X), y) > 0.01
     assert eight[0].l.dtype == torch.float32
     assert (model.up.base.weight.is_meta, model.up.l.device.type) == (True, "cpu")
-    with pytest.raises(ValueError, match="the weight is offloaded; load it into memory"):
-        merge(model)
+    cpu_offload(later := attached(), execution_device=torch.device("cpu"))
+    for one in (model, later):
+        with pytest.raises(ValueError, match="the weight is offloaded; load it into memory"):
+            merge(one)
 
 
 def test_a_model_built_on_the_meta_device_can_be_counted_merged_and_materialized() -> None:
