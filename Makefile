@@ -19,7 +19,7 @@ serve: book
 execute: .venv/.installed
 	$(BIN)/python scripts/execute.py
 
-# Resumable: interrupt it, run it again. OPTIONS="--output mine.jsonl --jobs 1" for another file or fewer processes.
+# Resumable: interrupt it, run it again. OPTIONS="--output mine --jobs 1" for another folder or fewer processes.
 experiments: .venv/.installed
 	$(BIN)/python scripts/experiments.py $(OPTIONS)
 

@@ -39,7 +39,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.fixture(autouse=True)
 def _alike_and_tidy() -> Iterator[None]:
-    """Draw the same random numbers in every test, and close what it has drawn."""
+    """Let torch draw the same numbers in every test, and close what it has drawn."""
     import torch  # it reads the number of threads when it is loaded
 
     torch.manual_seed(0)

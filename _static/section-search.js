@@ -26,7 +26,7 @@
     for (const { head, body } of all) {
       for (const word of new Set([...head, ...body])) seenIn.set(word, (seenIn.get(word) ?? 0) + 1);
     }
-    return { all, seenIn, synonyms, mean: all.reduce((sum, { body }) => sum + body.length, 0) / all.length };
+    return { all, seenIn, synonyms: new Map(Object.entries(synonyms)), mean: all.reduce((sum, { body }) => sum + body.length, 0) / all.length };
   }
 
   /** Okapi's BM25 over the sections that hold all words; the last one may be unfinished, neighbors count double,
@@ -52,7 +52,7 @@
   async function find(query) {
     const loaded = await load();
     if (!words(query).length) return [];
-    const other = loaded.synonyms[query.trim().toLowerCase()];
+    const other = loaded.synonyms.get(query.trim().toLowerCase());
     const also = other ? score(loaded, other) : [];
     return score(loaded, query).map((one, i) => (also[i]?.score > one.score ? also[i] : one))
       .filter((one) => one.score > 0).sort((a, b) => b.score - a.score).slice(0, MOST);

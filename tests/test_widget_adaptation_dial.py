@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from traitlets import TraitError
-from widget_helpers import read_picture, set_traits, smallest_side, trait
+from widget_helpers import open_tables, read_picture, set_traits, smallest_side, trait
 
 from ia3_lab.widgets import AdaptationDial
 from ia3_lab.widgets.adaptation_dial import Story
@@ -147,6 +147,9 @@ def test_a_cell_of_the_map_is_read_out_when_hovered_and_when_focused(widget_page
     assert trait(page, "query") == 4
     words = f"\u201cnot\u201d to \u201c[SEP]\u201d: {now[4, 6]:.2f}"
     assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(words)
+    (_, shares), (_, chances) = open_tables(page)
+    assert [float(share) for _, _, share, _ in shares] == pytest.approx(now[4], abs=0.0051)
+    np.testing.assert_array_equal(np.float64(chances).T, [GRID, CHANCES[0]])
 
 
 def test_another_sentence_keeps_the_word_and_a_change_has_a_sign(widget_page):

@@ -136,7 +136,9 @@ def test_half_axes_are_dragged_not_beyond_the_plane_and_elsewhere_a_finger_scrol
     pull(page, "l_2", 0.4, -1.7, finger=True)
     assert_drawing_is_the_state(page, np.diag([1.2, -1.2]))
     assert page.locator("text.name").first.text_content() == f"l₁ = {lab_of(page).l_1:.2f}"
+    page.evaluate("new MutationObserver(() => held = true).observe(document.documentElement, { attributes: true })")
     pull(page, "l_1", 2.6, 0, finger=True)
+    assert page.evaluate("held && !('hand' in document.documentElement.dataset)")
     assert_drawing_is_the_state(page, np.diag([2.5, -1.2]))
     plane = box(page, "plane svg")
     stroke(page, plane["x"] + 20, plane["y"] + 300, 0, -120)

@@ -53,7 +53,7 @@ def test_the_script_counts_what_the_package_counts_and_the_picture_says_it(js) -
         for role in ("W_q", "W_2"):
             assert call("countLora", state["sizes"], 3, [role]) == count_lora(config, 3, [role]).total
     assert f"{widget.summary()['base']:,}" in read_picture(widget)[0]
-    for count in (0, 7, 999, 7512, 55_296, 47_710_208, 123_456_789, 13_476_831_232, 2e12):
+    for count in (0, 7, 999, 7512, 55_296, 999_600, 9_996_000, 47_710_208, 123_456_789, 13_476_831_232, 2e12):
         assert call("formatBytes", count) == format_bytes(count)  # as in the rest of the book
 
 

@@ -221,9 +221,14 @@ def test_a_reader_answers_with_keys_is_told_leaves_comes_back_and_starts_over(wi
     page.wait_for_selector("[aria-selected=true][aria-label='Question 2']")
     page.get_by_role("tab", name="Question 1, answered").click()
     assert said.inner_text().startswith("Right. ") and page.get_by_role("textbox").input_value() == "19200"
+    page.get_by_role("tab", name="Question 4").click()
+    page.locator("[type=radio]:visible").last.press("Enter")
+    assert said.inner_text().startswith("Not yet. ")
     page.get_by_role("button", name="Start over").click()
     assert page.evaluate("JSON.parse(localStorage['ia3-quiz'])['04-counting'].done") == []
     assert said.inner_text() == "" == page.get_by_role("textbox").input_value()
+    page.get_by_role("tab", name="Question 4").click()
+    assert said.inner_text() == "" and page.get_by_role("button", name="Start over").is_disabled()
 
 
 @pytest.mark.browser

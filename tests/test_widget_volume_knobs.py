@@ -147,7 +147,7 @@ def test_one_move_by_key_and_three_by_pointer_solve_tasks_and_a_picture_mutes(wi
     faders = page.get_by_role("slider")
     press(faders.nth(7), "1")
     assert re.search("Picture 8, the corner top right, is at 1. Your mix has 100%.*silent, 75%.*IA³", sentence(page))
-    press(faders.nth(7), "0", "PageUp", "PageDown", "PageDown", "Shift+ArrowUp")
+    press(faders.nth(7), "0", "PageUp", "PageDown", "PageDown", "Shift+ArrowUp", "Alt+ArrowUp", "Control+1")
     assert trait(page, "volumes")[7] == -0.95 and "colors swapped" in faders.nth(7).get_attribute("aria-valuetext")
     page.get_by_role("radio", name="check").check()
     page.get_by_role("button", name="Silence all").click()

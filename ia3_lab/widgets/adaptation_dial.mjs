@@ -210,7 +210,7 @@ function readRuns(model) {
 
 /** Everything on screen as numbers: a pure function of the runs and the traits. */
 function readState(model, { stories, shape, maps }) {
-  const state = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
+  const state = readTraits(model, NAMES);
   const story = stories[state.story];
   const t = clamp(state.t, 0, 1);
   const query = Math.min(state.query, story.tokens.length - 1);
@@ -248,11 +248,7 @@ function controls(model, { stories }, start) {
   set(dial.node.querySelector("output"), "aria-live", "off"); // the slider says its value itself
   set(dial.input, "aria-label", "t, from the frozen encoder (0) to the adapted one (1)");
   const play = player(model);
-  const change = checkbox({
-    label: "change since t = 0",
-    read: () => model.get("change"),
-    write: (on) => update(model, { change: on }),
-  });
+  const change = checkbox({ label: "change since t = 0", ...traitOf(model, "change") });
   const reset = button("Reset", () => {
     play.stop();
     update(model, start);
@@ -262,12 +258,20 @@ function controls(model, { stories }, start) {
   return { node, change, play, draw: () => [sentence, dial, play, change].forEach((part) => part.draw()) };
 }
 
+function tablesOf({ tokens, query, map, first, last, t, current }, label) {
+  const shares = tokens.map((token, j) => [token, ...[first, map, last].map((rows) => fmt(rows[query][j]))]);
+  return [
+    [`What ${quoted(tokens[query])} looks at`, ["word", "t = 0", `t = ${fmt(t)}`, "t = 1"], shares],
+    [`P(${label})`, ["t", "P"], current.t.map((value, i) => [fmt(value), fmt(current.probability[i])])],
+  ];
+}
+
 function render({ model, el }) {
   const todo = "Pull the slider from frozen to adapted. Choose a head, then a row of its map.";
   const root = frame(el, "dial", "Adaptation dial", todo, `${SLIDER_KEYS} In a table: ${CELLS}`);
   const runs = readRuns(model);
   const labels = model.get("labels");
-  const start = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
+  const start = readTraits(model, NAMES);
   const parts = controls(model, runs, start);
   const spoken = liveRegion();
   const chance = probabilityPanel(labels);
@@ -288,6 +292,7 @@ function render({ model, el }) {
   const [mapPlace, barPlace, about] = [0, 1, 2].map((k) =>
     h("div", { class: "ad-stack" }, ...sheets.map((sheet) => sheet[k].node)),
   );
+  const numbers = numberTables(() => tablesOf(readState(model, runs), labels[1]));
   const pointed = h("p", { class: "ad-pointed", "aria-hidden": "true" });
   source.classList.add("ad-source");
   const columns = (...nodes) => h("div", { class: "ia3-columns" }, ...nodes.map((some) => h("div", {}, ...some)));
@@ -305,6 +310,7 @@ function render({ model, el }) {
     ),
     about,
     small(`${model.get("note")} ${stored}`.trim()),
+    numbers.node,
   );
 
   const drawTokens = ({ tokens, query, map, first, last, change, ...now }) => {
@@ -326,6 +332,7 @@ function render({ model, el }) {
     heads.draw(runs.moved[now.story], runs.largest, now.layer, now.head);
     say(mapTitle, `Layer ${now.layer}, head ${now.head}: ${now.change ? "change since t = 0" : "row looks at column"}`);
     say(source, provenance(now.current.t, now.t));
+    numbers.draw();
     drawTokens(now);
   };
   const stops = [bind(model, NAMES, draw), parts.play.stop];

@@ -99,7 +99,7 @@ function lettering(svg) {
 
 /** Everything in the plane except the handles. cloud: points to be mapped. */
 function scene(cloud) {
-  const clip = `ia3-plane-${++groups}-${Math.random().toString(36).slice(2, 8)}`;
+  const clip = unique("plane");
   const path = (kind, more) => s("path", { class: kind, ...more });
   const part = {
     still: path("still"), spokes: path("spokes"), ghost: path("ghost", { d: dots(cloud) }),

@@ -81,12 +81,13 @@ export function summarize({ sizes, rank, targets, vectors, dtype }) {
 
 /** 2457600 -> "2.46 MB", with 1 MB = 10^6 bytes: style.format_bytes. */
 export function formatBytes(count) {
+  const rounded = Number(count.toPrecision(3)); // first, so that 999,999 becomes 1.00 MB and not 1000 kB
   for (const [unit, size] of [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
-    if (count < size) continue;
-    const value = count / size;
+    if (rounded < size) continue;
+    const value = rounded / size;
     return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
   }
-  return `${count} B`;
+  return `${rounded} B`;
 }
 
 /** A share of the base model: "0.0091%". */
@@ -256,13 +257,12 @@ function sizeFields(model, identity) {
   return { node, draw };
 }
 
-let calculators = 0;
 
 function render({ model, el }) {
   const root = frame(el, "calculator", "Parameter calculator",
     "Choose a model and a rank: how many numbers does each adapter train?", CHOICES);
   const start = readTraits(model, NAMES), presets = model.get("presets");
-  const identity = `ia3-sizes-problem-${++calculators}`;
+  const identity = unique("problem");
   const custom = () => model.get("preset") === "custom";
   const sizes = () => custom() ? model.get("custom") : presets[model.get("preset")];
   const choose = (preset) => {

@@ -74,15 +74,15 @@ function reserve({ right, answer = "", hint, options = [], wrong = [] }) {
 }
 
 /** One question: what is asked, what answers it, and the sentence that answers the answer. */
-function panel(question, { label, answered, onRight, openWidget }) {
-  const name = `quiz-${Math.random().toString(36).slice(2, 8)}`;
+function panel(question, { label, answered, onAnswer, openWidget }) {
+  const name = unique("quiz");
   const said = h("p", { role: "status", class: "quiz-said" });
   const respond = (verdict) => {
     const word = verdict?.right ? "Right." : verdict?.shown ? "Answer:" : "Not yet.";
     const html = verdict ? `<b>${word}</b> ${verdict.text}` : "";
     if (said.given !== html) said.innerHTML = said.given = html;      // heard once, however often it is said
     set(said, "data-right", verdict ? String(!!verdict.right) : null);
-    if (verdict?.right) onRight();
+    if (verdict) onAnswer(!!verdict.right);
   };
   let read, input, answer;
   const radios = (question.options ?? []).map((_, i) => h("input", { type: "radio", name, value: i }));
@@ -104,8 +104,8 @@ function panel(question, { label, answered, onRight, openWidget }) {
   } },
     h("fieldset", {}, rich("legend", `<span class="quiz-number">${label}</span> ${question.ask}`), ...answer),
     actions, h("div", { class: "quiz-answer" }, ...reserve(question), said));
-  const draw = () => {
-    if (answered() === (said.dataset.right === "true")) return;
+  const draw = (afresh) => {
+    if (answered() === (said.dataset.right === "true") && !afresh) return;
     radios.forEach((radio, i) => { radio.checked = answered() && !!question.options[i].right; });
     if (input) input.value = answered() ? question.value : "";
     respond(answered() ? { right: true, text: question.right } : null);
@@ -137,7 +137,12 @@ function render({ model, el, host }) {
   const panels = questions.map((question, i) => panel(question, {
     label: `Question ${i + 1} of ${size}.`,
     answered: () => kept.has(question.id),
-    onRight: () => { if (!kept.has(question.id)) { kept.add(question.id); draw(); } },
+    onAnswer: (right) => {
+      again.disabled = false;
+      if (!right || kept.has(question.id)) return;
+      kept.add(question.id);
+      draw();
+    },
     openWidget,
   }));
   const mark = { class: "ia3-button quiz-mark", role: "tab" };
@@ -148,12 +153,13 @@ function render({ model, el, host }) {
     marks[now].focus();
   });
   const next = button("Next", () => go((now + 1) % size)), total = h("span", { class: "ia3-muted" });
-  const again = button("Start over", () => { kept.clear(); go(0); });
-  const go = (i) => { now = i; draw(); };
-  const draw = () => {
+  const startOver = () => { kept.clear(); go(0, true); again.disabled = true; };
+  const again = button("Start over", startOver, { disabled: true });
+  const go = (i, afresh) => { now = i; draw(afresh); };
+  const draw = (afresh) => {
     panels.forEach((each, i) => {
       each.node.classList.toggle("quiz-hidden", i !== now);
-      each.draw();
+      each.draw(afresh);
       const done = kept.has(questions[i].id);
       set(marks[i], "aria-selected", String(i === now));
       set(marks[i], "aria-label", `Question ${i + 1}${done ? ", answered" : ""}`);
@@ -161,7 +167,6 @@ function render({ model, el, host }) {
     });
     oneStop(marks, marks[now]);
     say(total, `${kept.count()} of ${size} answered`);
-    again.disabled = !kept.count();
   };
   root.append(h("div", { class: "quiz-stack" }, ...panels.map(({ node }) => node)),
     h("div", { class: "ia3-row quiz-foot" }, tabs, next, total, again));

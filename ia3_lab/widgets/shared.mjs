@@ -148,7 +148,7 @@ const ARROWS = { ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowLeft: [-1, 0], ArrowD
 function onKeys(node, ways, go) {
   node.addEventListener("keydown", (event) => {
     const way = ways(event)[event.key];
-    if (way === undefined) return;
+    if (way === undefined || event.altKey || event.metaKey) return; // those are the browser's
     event.preventDefault();
     go(way, event);
   });
@@ -175,10 +175,12 @@ function slider({ label, min, max, step, read, write, text = (value) => fmt(valu
   return { node, input, draw };
 }
 
-let groups = 0;
+/** A name that nothing else on the page has, whichever module made it. */
+const unique = (kind) => `ia3-${kind}-${Math.random().toString(36).slice(2)}`;
+
 /** A row of choices, one of which holds: native radio buttons. options: [[value, label], ...]. */
 function segmented({ label, options, read, write }) {
-  const name = `ia3-group-${++groups}-${Math.random().toString(36).slice(2, 8)}`;
+  const name = unique("group");
   const inputs = options.map(([value]) => h("input", { type: "radio", name, value, onchange: () => write(value) }));
   const node = h(
     "fieldset",

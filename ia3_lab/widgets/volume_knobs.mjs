@@ -93,7 +93,7 @@ function laboratory(network) {
 
 /** Radio buttons that show more than a word. rows: [[label, [value, ...]], ...]; face(value) -> nodes. */
 function choices({ label, kind, rows, face, write }) {
-  const name = `ia3-group-${++groups}-${Math.random().toString(36).slice(2, 8)}`;
+  const name = unique("group");
   const inputs = {};
   const one = (value) => {
     inputs[value] = h("input", { type: "radio", name, value, onchange: () => write(value) });
@@ -135,11 +135,11 @@ function channel(i, name, colorPair, read, turn) {
     follow(event);
   });
   track.addEventListener("pointermove", (event) => track.hasPointerCapture(event.pointerId) && follow(event));
-  const ways = ({ shiftKey }) => {
+  const ways = ({ shiftKey, ctrlKey }) => {
     const by = (change) => clamp(snap(read() + change, 0.01), -LOUD, LOUD);
     const [louder, softer] = [1, -1].map((way) => by(way * (shiftKey ? 0.05 : 0.25)));
     const arrows = { ArrowUp: louder, ArrowRight: louder, ArrowDown: softer, ArrowLeft: softer };
-    return { ...arrows, PageUp: by(1), PageDown: by(-1), Home: -LOUD, End: LOUD, 0: 0, 1: 1 };
+    return { ...arrows, PageUp: by(1), PageDown: by(-1), Home: -LOUD, End: LOUD, ...(!ctrlKey && { 0: 0, 1: 1 }) };
   };
   onKeys(track, ways, (volume) => track.ariaDisabled !== "true" && turn(volume));
   const node = h("div", { class: "vk-channel" }, mute, track, text);
