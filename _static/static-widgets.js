@@ -25,8 +25,7 @@
     #state;
     #listeners = new Map();
 
-    constructor(id, stored) {
-      this.id = id;
+    constructor(stored) {
       this.name = stored.model_name;
       this.#state = { ...stored.state };
       for (const { path, data } of stored.buffers ?? []) {     // bytes traits arrive as a DataView, as in Jupyter
@@ -40,7 +39,6 @@
       return (this.get("_anywidget_id") ?? this.name).split(".").at(-1);
     }
 
-    has(key) { return key in this.#state; }
     get(key) { return this.#state[key]; }
 
     set(key, value) {
@@ -289,7 +287,7 @@
   async function mountAll() {
     for (const element of fresh(scripts("state"))) {
       for (const [id, stored] of Object.entries(readJSON(element).state)) {
-        models.set(id, new Model(id, stored));
+        models.set(id, new Model(stored));
         const source = stored.state._esm;           // compiled while the page comes; who mounts it meets its errors
         if (source) once(modules, source, () => importSource(source)).catch(() => {});
       }

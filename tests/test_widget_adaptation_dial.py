@@ -19,8 +19,7 @@ CHANCES = (np.array([0.21, 0.34, 0.66, 0.91, 0.97]), 1 - np.linspace(0.6, 0.98, 
 
 def smooth_attention(seed: int, layers: int, heads: int, n: int) -> np.ndarray:
     """Return attention whose scores bend with t, sharp and flat heads mixed, as in an encoder."""
-    generator = np.random.default_rng(seed)
-    scores, slope, bend = generator.normal(size=(3, layers, heads, n, n))
+    scores, slope, bend = np.random.default_rng(seed).normal(size=(3, layers, heads, n, n))
     powers = np.exp(3 * np.stack([scores + t * slope + t * t * bend / 2 for t in GRID]))
     return powers / powers.sum(axis=-1, keepdims=True)
 

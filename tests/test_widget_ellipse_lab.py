@@ -194,8 +194,7 @@ def test_in_the_compact_lab_what_is_out_of_reach_leads_to_lora_and_its_numbers_a
     assert page.locator(".game .ia3-say").text_content().startswith("A match!")
     cells = [numbers(" ".join(line)) for _, lines in open_tables(page) for line in lines]
     assert_allclose(cells[:2], lab_of(page).matrix, atol=0.0051)
-    axes = [row[:2] for row in cells if len(row) == 2][2:4]
-    assert_allclose(axes, [[2.3, -30], [1.4, 60]], atol=0.2)
+    assert_allclose([row[:2] for row in cells if len(row) == 2][2:4], [[2.3, -30], [1.4, 60]], atol=0.2)
 
 
 def test_the_game_is_lost_by_ia3_and_won_by_lora_and_by_hand(widget_page):
@@ -205,7 +204,7 @@ def test_the_game_is_lost_by_ia3_and_won_by_lora_and_by_hand(widget_page):
     assert show.is_hidden()
     page.get_by_label("tilted", exact=True).check(force=True)
     show.click()
-    assert verdict.text_content().startswith("As near as any l comes: 79% stays out of reach.")
+    assert verdict.text_content().startswith("As near as any vector l comes: 79% stays out of reach.")
     assert all("79%" in page.locator(f".bar .{part}").get_attribute("style") for part in ("mark", "fill"))
     radii = [float(page.locator("ellipse.goal").get_attribute(name)) for name in ("rx", "ry")]
     assert_allclose(radii, [2.0, 0.6], atol=2e-4)

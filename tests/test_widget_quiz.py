@@ -202,7 +202,7 @@ def test_a_reader_answers_with_keys_is_told_leaves_comes_back_and_starts_over(wi
     assert said.inner_text().startswith("Not yet. One vector is missing")
     assert page.evaluate("document.activeElement.type") == "text"
     page.get_by_role("button", name="Show the answer").click()
-    assert said.inner_text().startswith("Answer: 19,200.") and frame.get_by_text("0 of 7 answered").is_visible()
+    assert said.inner_text().startswith("Answer: 19,200.") and frame.get_by_text("0 of 7 right").is_visible()
     page.get_by_role("textbox").fill("19200")
     check.press("Enter")
     assert said.inner_text().startswith("Right. ") and page.evaluate("document.activeElement.textContent") == "Check"
@@ -237,7 +237,7 @@ def test_the_widget_comes_to_the_question_and_setting_it_is_the_answer(widget_pa
     page.get_by_role("tab", name="Question 8").click()
     page.get_by_role("button", name="Show the widget here").click()
     page.get_by_role("button", name="Value \u201caction\u201d off").click()
-    page.get_by_text("1 of 8 answered").wait_for()
+    page.get_by_text("1 of 8 right").wait_for()
     assert trait(page, "chapter", "Quiz") == "02-formulation"
     assert page.locator(".quiz-said:visible").inner_text().startswith("Right. ")
     page.get_by_role("button", name="Start over").click()
@@ -255,4 +255,4 @@ def test_a_browser_that_keeps_nothing_asks_all_the_same(widget_page) -> None:
     page.reload()
     page.get_by_text("It moves the layer").click()
     page.get_by_role("button", name="Check").click()
-    assert page.get_by_text("1 of 8 answered").is_visible()
+    assert page.get_by_text("1 of 8 right").is_visible()

@@ -162,6 +162,7 @@ MIXES = [random.Random(i).choices([0, 1, -4, 4, 12.34, -0.05, 2.5], k=12) for i 
 #: class -> states between which its height must not change
 TRAITS = {
     "AdaptationDial": [{"t": t, "query": query, "change": t == 1} for t in (0, 0.55, 1) for query in (0, 1)],
+    "AttentionHead": [{"l_k": [1, 1, 3, 1], "l_v": [1, v, 1, v]} for v in (1, -0.35, 0)],
     "EllipseLab": [
         *({"mode": mode, "rank": rank, "l_1": 1.68, "l_2": 1.25} for mode in ("ia3", "lora") for rank in (1, 2)),
         *({"target": target, "l_2": l_2} for target in ("tilted", "rotation", "none") for l_2 in (1.25, -2)),
@@ -181,13 +182,19 @@ TRAITS = {
     ],
 }
 COMPACT = {"compact": True}
-#: Its height without the numbers that can be unfolded, what is too wide in it, and whether a text lacks a number.
+#: Its height without the numbers that can be unfolded, what is too wide in it, and whether a number or a picture lacks.
 LOOK = f"""(root) => {{
     const numbers = root.querySelector(".ia3-numbers");
     if (numbers) numbers.open = true;
     const height = root.getBoundingClientRect().height - (numbers?.getBoundingClientRect().height ?? 0);
-    return [Math.round(height), ({TOO_WIDE})(), /NaN|undefined|Infinity/.test(root.textContent)];
+    const tiny = [...root.querySelectorAll("canvas, svg")].some((one) => one.checkVisibility() && one.clientWidth < 20);
+    return [Math.round(height), ({TOO_WIDE})(), tiny || /NaN|undefined|Infinity/.test(root.textContent)];
 }}"""
+
+
+#: All styles of all its parts, once it has drawn itself in its width.
+STYLES = """new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(() =>
+    [...document.querySelectorAll(".ia3, .ia3 *")].map((one) => [...one.computedStyleMap()].join()))"""
 
 
 @pytest.mark.browser
@@ -199,6 +206,9 @@ def test_a_widget_keeps_its_height_fits_a_phone_is_hit_by_fingers_and_shows_choi
 ) -> None:
     page = widget_page(MAKERS[name](**compact), reduced_motion="reduce")
     page.add_style_tag(content="body { font-family: system-ui, sans-serif; }")  # as on the site: a wide font, here
+    alone = page.evaluate(STYLES)
+    page.add_style_tag(content=str(EllipseLab._css))  # as another widget does that comes after it
+    assert page.evaluate(STYLES) == alone
     for width in (704, 374):  # a chapter's column, and a phone
         page.set_viewport_size({"width": width, "height": 800})
         seen = in_each_state(page, TRAITS.get(name, [{}]), LOOK)
@@ -224,7 +234,7 @@ HANDLES = [
     ("ParameterCalculator", "Rank of LoRA", "rank", (9, 10, 9, 1, 1, 64), "r = 64", 60, 0, "r = 40"),
     ("AdaptationDial", "t, from", "t", (0.01, 0.02, 0.01, 0, 0, 1), "1.00", 60, 0, "0.61"),
     ("SentenceDial", "From frozen to adapted", "t", (0.05, 0.1, 0.05, 0, 0, 1), "100%", 60, 0, "60%"),
-    ("VolumeKnobs", "Volume of picture 1,", "volumes.0", (1.25, 1.5, 1.45, 0.45, -4, 4), "4.00", 0, 30, "\u22122.4"),
+    ("VolumeKnobs", "Volume of picture 1,", "volumes.0", (1.25, 1.5, 1.45, 0.45, -4, 4), "4.00", 0, 30, "\u22121.4"),
 ]
 
 

@@ -235,7 +235,7 @@ export function verdict(state) {
   const now = misfit(matrixOf(state), name);
   const floor = ia3 ? bestDiagonal(name).misfit : state.rank === 1 ? bestRankOne(name) : 0;
   const match = now < MATCH, reachable = floor < MATCH, closest = now - floor < 0.01;
-  const whose = ia3 ? "any l" : `rank ${state.rank}`, why = WHY[ia3 ? name : "rank"] ?? WHY.tilted;
+  const whose = ia3 ? "any vector l" : `rank ${state.rank}`, why = WHY[ia3 ? name : "rank"] ?? WHY.tilted;
   const most = `The best ${whose} can do: ${percent(floor)}, the mark on the bar.`;
   if (match) return { misfit: now, floor, match, text: MATCHED[ia3 ? "ia3" : name] };
   if (!closest || reachable) {
@@ -250,7 +250,7 @@ const PICK = "Pick a target, then make your ellipse cover it.";
 const MATCHED = {
   ia3: "A match! The target is upright, and for upright ellipses two numbers are enough.",
   upright: "A match! LoRA gets there as well, with four numbers in place of two.",
-  tilted: "A match! One pair a, b tilts the axes, which no l can do.",
+  tilted: "A match! One pair a, b tilts the axes, which no vector l can do.",
   large: "A match! It took rank 2: with one pair, a line of points stays where it was.",
   rotation: "A match! Turning the whole plane takes rank 2.",
 };

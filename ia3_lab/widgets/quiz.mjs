@@ -98,12 +98,14 @@ function panel(question, { label, answered, onAnswer, openWidget }) {
   const check = question.goal ? null : h("button", { type: "submit", class: "ia3-button" }, "Check");
   const show = () => respond({ shown: true, text: `${question.answer} ${question.right}` });
   const actions = h("div", { class: "ia3-row" }, check, question.answer ? button("Show the answer", show) : null);
+  const reply = h("div", { class: "quiz-answer" }, ...reserve(question), said);
   const node = h("form", { class: "quiz-panel", novalidate: true, onsubmit: (event) => {
     event.preventDefault();
     respond(judge(question, read()) ?? { right: false, text: "Choose an answer first." });
   } },
-    h("fieldset", {}, rich("legend", `<span class="quiz-number">${label}</span> ${question.ask}`), ...answer),
-    actions, h("div", { class: "quiz-answer" }, ...reserve(question), said));
+    h("fieldset", {}, rich("legend", `<span class="quiz-number">${label}</span> ${question.ask}`),
+      question.goal && reply, ...answer),                             // a widget would take it out of sight
+    actions, question.goal ? null : reply);
   const draw = (afresh) => {
     if (answered() === (said.dataset.right === "true") && !afresh) return;
     radios.forEach((radio, i) => { radio.checked = answered() && !!question.options[i].right; });
@@ -166,7 +168,7 @@ function render({ model, el, host }) {
       marks[i].classList.toggle("quiz-done", done);
     });
     oneStop(marks, marks[now]);
-    say(total, `${kept.count()} of ${size} answered`);
+    say(total, `${kept.count()} of ${size} right`);
   };
   root.append(h("div", { class: "quiz-stack" }, ...panels.map(({ node }) => node)),
     h("div", { class: "ia3-row quiz-foot" }, tabs, next, total, again));

@@ -135,7 +135,7 @@ function strips(view, go) {
       const box = { left: plan.left, right: plan.left + plan.column * plan.columns, bottom: y - plan.below };
       const place = (layer) => box.left + plan.column * (plan.layers.indexOf(layer) + 0.5);
       groups.push(...drawAxis({ side: "bottom", box, place, values: plan.layers, lines: "none", label: "layer" }));
-      groups.push(words(width, first, "rms", "end"));
+      groups.push(words(width, first, "rms, all layers", "end"));
     }
     svg.replaceChildren(...groups, frame);
     if (held) cells.get(vector).focus({ preventScroll: true });

@@ -110,7 +110,7 @@ function choices({ label, kind, rows, face, write }) {
 function channel(i, name, colorPair, read, turn) {
   const thumb = painting(SMALL, colorPair);
   const mute = h("button", { type: "button", class: "vk-picture" }, thumb.node, h("b", {}, i + 1));
-  const [fill, knob, text] = [h("i", { class: "vk-fill" }), h("i", { class: "vk-knob" }), h("output", {})];
+  const [fill, knob, text] = [h("i", { class: "vk-fill" }), h("i", { class: "vk-knob ia3-dot" }), h("output", {})];
   const track = h("div", { class: "vk-track", role: "slider", tabindex: 0, "aria-orientation": "vertical",
     "aria-label": `Volume of picture ${i + 1}, ${name}`, "aria-valuemin": -LOUD, "aria-valuemax": LOUD },
     ...[LOUD, 1, 0, -LOUD].map((value) =>
@@ -122,18 +122,20 @@ function channel(i, name, colorPair, read, turn) {
     if (now) last = now;
     turn(now ? 0 : last);
   });
-  const held = (value) => [0, 1].find((stop) => Math.abs(value - stop) < 0.13) ?? snap(value, 0.05);
+  const held = (value) => [0, 1].find((stop) => Math.abs(value - stop) < 0.13) ?? snap(value, 0.1); // a pixel is 0.08
   const follow = (event) => {
     const box = track.getBoundingClientRect();
     turn(held(clamp((0.5 - (event.clientY - box.top) / box.height) * 2 * LOUD, -LOUD, LOUD)));
   };
   track.addEventListener("pointerdown", (event) => {
-    if (event.button || track.ariaDisabled === "true") return;
+    const scrolls = event.pointerType === "touch" && event.target !== knob; // a finger beside a knob
+    if (event.button || scrolls || track.ariaDisabled === "true") return;
     track.setPointerCapture(event.pointerId);
     track.focus({ preventScroll: true });
     event.preventDefault();
     follow(event);
   });
+  track.addEventListener("click", (event) => track.ariaDisabled !== "true" && event.target !== knob && follow(event));
   track.addEventListener("pointermove", (event) => track.hasPointerCapture(event.pointerId) && follow(event));
   const ways = ({ shiftKey, ctrlKey }) => {
     const by = (change) => clamp(snap(read() + change, 0.01), -LOUD, LOUD);
@@ -335,7 +337,7 @@ function render({ model, el }) {
     const ways = state.compact ? " on the twelve volumes" : ", four ways from the same start: choose a card to see one";
     say(plan, `Train: ${STEPS} steps of gradient descent${ways}.`);
     if (!state.compact) pick.draw(results, state.shown);
-    say(go, train.playing() ? `Pause at ${state.steps}` : state.steps === STEPS ? "Train again" : "Train");
+    say(go, state.steps === STEPS ? "Train again" : train.playing() ? `Pause at ${state.steps}` : "Train");
     amount.draw();
     seen = { results, volumes };
     table.draw();
