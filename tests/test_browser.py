@@ -86,7 +86,7 @@ def visited(tab: Any, request: pytest.FixtureRequest) -> Any:
 def test_a_page_has_few_tab_stops_fits_a_phone_and_its_buttons_set_its_widgets(visited: Any) -> None:
     assert visited.locator("[data-widget-error], merror").count() == 0
     assert visited.evaluate(TAB_STOPS) <= 120
-    visited.set_viewport_size({"width": 390, "height": 844})
+    visited.set_viewport_size({"width": 320, "height": 844})
     visited.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert_fits(visited)
     for button in visited.locator("button.set-widget").all():

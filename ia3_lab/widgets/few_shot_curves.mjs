@@ -105,7 +105,7 @@ function overKs({ ks, shown }, { left, right }) {
   const place = (k) => along(Math.log2(k));
   const apart = Math.min(9, (0.11 * (right - left)) / shown.length);
   const at = (i, k) => place(k) + apart * (i - (shown.length - 1) / 2);
-  return { values: ks, place, at, label: "k, training examples (logarithmic axis)" };
+  return { values: ks, place, at, label: "k, training examples (log axis)" };
 }
 
 /** The axis of parameters; after 0 the line has a gap. */
@@ -118,7 +118,7 @@ function overParameters({ shown }, { left, right, bottom }) {
     text: shortCount,
     place: (count) => x(shares.get(count)),
     at: (i) => x(places[i]) + beside(places, i),
-    label: "parameters besides the head (logarithmic axis)",
+    label: "parameters without the head (log axis)",
     line: zero ? `M${left} ${bottom}H${x(0.1)}m4 -5l-4 10m8 0l4 -10m-4 5H${right}` : null,
   };
 }
