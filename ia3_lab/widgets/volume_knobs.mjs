@@ -116,7 +116,7 @@ function channel(i, name, colorPair, read, turn) {
     ...[LOUD, 1, 0, -LOUD].map((value) =>
       h("i", { class: "vk-mark", style: `top: ${50 - (50 * value) / LOUD}%`, "data-value": value }, fmt(value, 0))),
     fill, knob);
-  let last = 1;
+  let [last, pulling] = [1, null];
   mute.addEventListener("click", () => {
     const now = read();
     if (now) last = now;
@@ -130,13 +130,14 @@ function channel(i, name, colorPair, read, turn) {
   track.addEventListener("pointerdown", (event) => {
     const scrolls = event.pointerType === "touch" && event.target !== knob; // a finger beside a knob
     if (event.button || scrolls || track.ariaDisabled === "true") return;
-    track.setPointerCapture(event.pointerId);
+    track.setPointerCapture((pulling = event.pointerId));
     track.focus({ preventScroll: true });
     event.preventDefault();
     follow(event);
   });
   track.addEventListener("click", (event) => track.ariaDisabled !== "true" && event.target !== knob && follow(event));
-  track.addEventListener("pointermove", (event) => track.hasPointerCapture(event.pointerId) && follow(event));
+  track.addEventListener("pointermove", (event) => event.pointerId === pulling && follow(event));
+  for (const end of ["pointerup", "pointercancel"]) track.addEventListener(end, () => { pulling = null; });
   const ways = ({ shiftKey, ctrlKey }) => {
     const by = (change) => clamp(snap(read() + change, 0.01), -LOUD, LOUD);
     const [louder, softer] = [1, -1].map((way) => by(way * (shiftKey ? 0.05 : 0.25)));
