@@ -247,7 +247,8 @@
       found.model.save_changes();
       offerWayBack(button, found.el, event.detail === 0);
       const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-      const block = found.el.offsetHeight > innerHeight ? "start" : "nearest";   // on a phone: its controls, not its end
+      const tall = found.el.offsetHeight, room = innerHeight - 80;    // below the page's header
+      const block = tall > innerHeight ? "start" : tall > room ? "end" : "nearest";   // on a phone: its controls
       found.el.scrollIntoView({ behavior: still ? "instant" : "smooth", block });
     });
   }
