@@ -187,7 +187,7 @@ def test_whatever_is_shown_no_two_texts_of_the_chart_meet_none_is_cut_and_the_he
         set_traits(page, **states[0])
         cursor.focus()  # which then reads, instead of the overview
         assert {*in_each_state(page, states[-11::-3], look)} == {seen[0]}
-    page.add_style_tag(content=".ia3 svg.fs-chart text { font-size: 20px !important; }")
+    page.add_style_tag(content=".ia3 svg.fs-chart text { font-size: 40px !important; }")
     assert seen[0] not in in_each_state(page, states[:3], look)  # the control: texts that are too large meet
 
 
