@@ -22,7 +22,7 @@
       for (const link of document.querySelectorAll(`.bd-links a[href$="${CSS.escape(chapter)}.html"]${here}`)) {
         const mark = Object.assign(document.createElement("span"), { className: "quiz-progress" });
         mark.textContent = `${done.length}/${of}`;
-        mark.title = `${done.length} of ${of} questions of this chapter's quiz answered`;
+        mark.title = `${done.length} of ${of} questions of this chapter's quiz answered right`;
         link.append(mark);
       }
     }

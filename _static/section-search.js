@@ -26,7 +26,8 @@
     for (const { head, body } of all) {
       for (const word of new Set([...head, ...body])) seenIn.set(word, (seenIn.get(word) ?? 0) + 1);
     }
-    return { all, seenIn, synonyms: new Map(Object.entries(synonyms)), mean: all.reduce((sum, { body }) => sum + body.length, 0) / all.length };
+    const mean = all.reduce((sum, { body }) => sum + body.length, 0) / all.length;
+    return { all, seenIn, synonyms: new Map(Object.entries(synonyms)), mean };
   }
 
   /** Okapi's BM25 over the sections that hold all words; the last one may be unfinished, neighbors count double,

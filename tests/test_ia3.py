@@ -106,4 +106,4 @@ def test_l_v_folds_into_W_o_too_repeated_for_the_query_heads_that_share_it_and_n
     tiled = l_v.repeat(module.num_heads // module.num_kv_heads)
     for gains_of_W_o, differs in ((repeated, False), (tiled, module.num_kv_heads < module.num_heads)):
         folded.W_o.weight.data = functional.fold_input(module.W_o.weight.data, gains_of_W_o)
-        assert (gap(folded(x), module(x)) > 1e-9) is differs
+        assert (gap(folded(x), module(x)) > 1e-9 + 0.1 * differs) is differs

@@ -258,6 +258,7 @@ function controls(model, { stories }, start) {
   return { node, change, play, draw: () => [sentence, dial, play, change].forEach((part) => part.draw()) };
 }
 
+/** All numbers of a sentence: what the chosen word looks at, and the answer at each stored t. */
 function tablesOf({ tokens, query, map, first, last, t, current }, label) {
   const shares = tokens.map((token, j) => [token, ...[first, map, last].map((rows) => fmt(rows[query][j]))]);
   return [

@@ -257,7 +257,6 @@ function sizeFields(model, identity) {
   return { node, draw };
 }
 
-
 function render({ model, el }) {
   const root = frame(el, "calculator", "Parameter calculator",
     "Choose a model and a rank: how many numbers does each adapter train?", CHOICES);

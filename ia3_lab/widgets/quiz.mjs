@@ -106,13 +106,13 @@ function panel(question, { label, answered, onAnswer, openWidget }) {
     h("fieldset", {}, rich("legend", `<span class="quiz-number">${label}</span> ${question.ask}`),
       question.goal && reply, ...answer),                             // a widget would take it out of sight
     actions, question.goal ? null : reply);
-  const draw = (afresh) => {
-    if (answered() === (said.dataset.right === "true") && !afresh) return;
+  const reset = () => {
     radios.forEach((radio, i) => { radio.checked = answered() && !!question.options[i].right; });
     if (input) input.value = answered() ? question.value : "";
     respond(answered() ? { right: true, text: question.right } : null);
   };
-  return { node, draw };
+  const draw = () => answered() === (said.dataset.right === "true") || reset();
+  return { node, draw, reset };
 }
 
 function render({ model, el, host }) {
@@ -155,16 +155,21 @@ function render({ model, el, host }) {
     marks[now].focus();
   });
   const next = button("Next", () => go((now + 1) % size)), total = h("span", { class: "ia3-muted" });
-  const startOver = () => { kept.clear(); go(0, true); again.disabled = true; };
+  const startOver = () => {
+    kept.clear();
+    panels.forEach(({ reset }) => reset());
+    again.disabled = true;
+    go(0);
+  };
   const again = button("Start over", startOver, { disabled: true });
-  const go = (i, afresh) => { now = i; draw(afresh); };
-  const draw = (afresh) => {
+  const go = (i) => { now = i; draw(); };
+  const draw = () => {
     panels.forEach((each, i) => {
       each.node.classList.toggle("quiz-hidden", i !== now);
-      each.draw(afresh);
+      each.draw();
       const done = kept.has(questions[i].id);
       set(marks[i], "aria-selected", String(i === now));
-      set(marks[i], "aria-label", `Question ${i + 1}${done ? ", answered" : ""}`);
+      set(marks[i], "aria-label", `Question ${i + 1}${done ? ", answered right" : ""}`);
       marks[i].classList.toggle("quiz-done", done);
     });
     oneStop(marks, marks[now]);
